@@ -1,0 +1,90 @@
+"""The one spelling of a value: canonical MessagePack with positional arrays.
+
+A value is an int (signed 64 bit), a bool, a str (valid UTF-8, not normalised), bytes, or a
+tuple of values. There are no maps, floats, nil or extensions, and every value has exactly
+one encoding: `decode(raw)` either returns a value whose encoding is `raw`, or raises
+`Malformed` and nothing else, in time and memory linear in the input. This is the only file
+that imports msgpack (a test holds it to that).
+
+Source of the format: the MessagePack specification, https://msgpack.org (smallest headers).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NoReturn, TypeAlias
+
+import msgpack
+
+from mgsnode.base.errors import Malformed
+from mgsnode.base.limits import CODEC_DEPTH_MAX, CODEC_ITEMS_MAX, INT_MAX, INT_MIN
+
+# A NamedTuple is a tuple, so records encode as they are.
+Value: TypeAlias = "int | bool | str | bytes | Sequence[Value]"
+
+
+def encode(value: Value) -> bytes:
+    """The canonical bytes of `value`.
+
+    What we encode is made by us: a float, None or map in it is a bug, so this raises
+    TypeError or OverflowError rather than `Malformed`.
+    """
+    packed = msgpack.packb(value, use_bin_type=True, strict_types=False)
+    assert isinstance(packed, bytes)
+    return packed
+
+
+def _no_map(_pairs: object) -> NoReturn:
+    raise Malformed("a map is not a value")
+
+
+def _no_ext(_code: int, _data: bytes) -> NoReturn:
+    raise Malformed("an extension is not a value")
+
+
+def decode(raw: bytes, *, bytes_max: int) -> Value:
+    """The value whose canonical encoding is `raw`, else `Malformed`.
+
+    `bytes_max` is the caller's limit on the length of `raw`, checked before anything is built.
+    Arrays come back as tuples.
+    """
+    if len(raw) > bytes_max:
+        raise Malformed(f"longer than {bytes_max} bytes")
+    try:
+        value = msgpack.unpackb(
+            raw,
+            use_list=False,
+            raw=False,
+            object_pairs_hook=_no_map,
+            ext_hook=_no_ext,
+            max_str_len=bytes_max,
+            max_bin_len=bytes_max,
+            max_array_len=min(CODEC_ITEMS_MAX, bytes_max),
+            max_map_len=0,
+            max_ext_len=0,
+        )
+    except Malformed:
+        raise
+    except (ValueError, msgpack.UnpackException, RecursionError):
+        # msgpack's StackError, FormatError, ExtraData and UnicodeDecodeError are ValueErrors.
+        raise Malformed("not canonical MessagePack") from None
+    _check_types(value, 1)
+    if msgpack.packb(value, use_bin_type=True) != raw:
+        raise Malformed("not the canonical spelling")
+    return value  # type: ignore[no-any-return]  # msgpack returns Any; _check_types has looked
+
+
+def _check_types(value: object, depth: int) -> None:
+    kind = type(value)
+    if kind is bytes or kind is str or kind is bool:
+        return
+    if kind is int:
+        if not INT_MIN <= value <= INT_MAX:  # type: ignore[operator]  # kind is int
+            raise Malformed("an integer beyond 64 bits")
+    elif kind is tuple:
+        if depth > CODEC_DEPTH_MAX:
+            raise Malformed("nested too deeply")
+        for item in value:  # type: ignore[attr-defined]  # kind is tuple
+            _check_types(item, depth + 1)
+    else:
+        raise Malformed("a float, nil or timestamp is not a value")
