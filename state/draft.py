@@ -1,0 +1,179 @@
+"""A draft: the records that a block has read and written, over a state that it never changes.
+
+Drafts stack: the next block's draft may stand on one that is not committed yet. Each touched
+row is decoded once and, at the end, encoded once. It knows neither blocks nor rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final, Protocol, TypeVar
+
+from state.store import Rows, next_prefix
+from state.table import Table
+
+K = TypeVar("K")
+R = TypeVar("R")
+Changes = list[tuple[bytes, bytes | None]]  # (state key, value or None: gone), keys rising
+
+_UNSEEN: Final[Any] = object()
+
+
+class Reader(Protocol):
+    """Records of the state at one point."""
+
+    def get(self, table: Table[K, R], key: K) -> R | None:
+        """The record under `key`, or None."""
+
+    def items(
+        self, table: Table[K, R], prefix: bytes = b"", *, start: bytes = b""
+    ) -> Iterator[tuple[K, R]]:
+        """(key, record) in the order of the encoded keys: those that begin with the encoded
+        `prefix`, from the encoded key `start` on."""
+
+    def load(self, table: Table[K, R], state_key: bytes) -> R | None:
+        """The record of a row of `table`, or None; for drafts."""
+
+    def scan(self, table: Table[K, R], low: bytes, high: bytes | None) -> Iterator[tuple[bytes, R]]:
+        """(state key, record) from `low` to before `high`; for drafts."""
+
+
+def _bounds(table: Table[Any, Any], prefix: bytes, start: bytes) -> tuple[bytes, bytes | None]:
+    whole = table.prefix + prefix
+    return max(whole, table.prefix + start), next_prefix(whole)
+
+
+class StateReader:
+    """Decoded records straight from the rows of a `Store` or `Snapshot`; keeps nothing."""
+
+    __slots__ = ("_rows",)
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+
+    def get(self, table: Table[K, R], key: K) -> R | None:
+        """As `Reader.get`. Raises `Corrupt`."""
+        return self.load(table, table.state_key(key))
+
+    def items(
+        self, table: Table[K, R], prefix: bytes = b"", *, start: bytes = b""
+    ) -> Iterator[tuple[K, R]]:
+        """As `Reader.items`."""
+        for state_key, record in self.scan(table, *_bounds(table, prefix, start)):
+            yield table.key_of(state_key), record
+
+    def load(self, table: Table[K, R], state_key: bytes) -> R | None:
+        """As `Reader.load`."""
+        raw = self._rows.get(state_key)
+        return None if raw is None else table.decode_record(raw)
+
+    def scan(self, table: Table[K, R], low: bytes, high: bytes | None) -> Iterator[tuple[bytes, R]]:
+        """As `Reader.scan`."""
+        for state_key, raw in self._rows.iterate(start=low, stop=high):
+            yield state_key, table.decode_record(raw)
+
+
+class Draft:
+    """Records over a parent `Reader`. What `put` was given must not be changed afterwards.
+
+    `begin` marks a point; `rollback` undoes every write since the last `begin`, so that a
+    refused transaction leaves nothing.
+    """
+
+    __slots__ = ("_parent", "_records", "_undo", "_written")
+
+    def __init__(self, parent: Reader) -> None:
+        self._parent = parent
+        self._records: dict[bytes, Any] = {}  # state key -> record or None, read or written
+        self._written: dict[Table[Any, Any], dict[bytes, None]] = {}
+        self._undo: list[tuple[Table[Any, Any], bytes, Any, bool]] = []
+
+    def get(self, table: Table[K, R], key: K) -> R | None:
+        """The record under `key`, or None."""
+        return self.load(table, table.state_key(key))
+
+    def load(self, table: Table[K, R], state_key: bytes) -> R | None:
+        """As `Reader.load`."""
+        record: R | None = self._records.get(state_key, _UNSEEN)
+        if record is _UNSEEN:
+            record = self._records[state_key] = self._parent.load(table, state_key)
+        return record
+
+    def put(self, table: Table[K, R], key: K, record: R) -> None:
+        """Write `record` under `key`."""
+        self._write(table, table.state_key(key), record)
+
+    def delete(self, table: Table[K, R], key: K) -> None:
+        """Remove the record under `key`; fine if there is none."""
+        self._write(table, table.state_key(key), None)
+
+    def _write(self, table: Table[Any, Any], state_key: bytes, record: Any) -> None:
+        written = self._written.get(table)
+        if written is None:
+            written = self._written[table] = {}
+        before = self._records.get(state_key, _UNSEEN)
+        self._undo.append((table, state_key, before, state_key in written))
+        self._records[state_key] = record
+        written[state_key] = None
+
+    def begin(self) -> None:
+        """From here on `rollback` undoes."""
+        self._undo.clear()
+
+    def rollback(self) -> None:
+        """Undo every write since `begin`."""
+        for table, state_key, before, was_written in reversed(self._undo):
+            if before is _UNSEEN:
+                del self._records[state_key]
+            else:
+                self._records[state_key] = before
+            if not was_written:
+                del self._written[table][state_key]
+        self._undo.clear()
+
+    def items(
+        self, table: Table[K, R], prefix: bytes = b"", *, start: bytes = b""
+    ) -> Iterator[tuple[K, R]]:
+        """As `Reader.items`, with this draft's writes of the moment the walk begins.
+
+        Costs a pass over the rows of `table` written so far.
+        """
+        for state_key, record in self.scan(table, *_bounds(table, prefix, start)):
+            yield table.key_of(state_key), record
+
+    def scan(self, table: Table[K, R], low: bytes, high: bytes | None) -> Iterator[tuple[bytes, R]]:
+        """As `Reader.scan`: the parent's rows and ours merged, ours first where both have one."""
+        mine: dict[bytes, R | None] = {
+            state_key: self._records[state_key]
+            for state_key in sorted(self._written.get(table, ()))
+            if low <= state_key and (high is None or state_key < high)
+        }
+        ours = iter(mine.items())
+        key, record = next(ours, (None, None))
+        for parent_key, parent_record in self._parent.scan(table, low, high):
+            while key is not None and key < parent_key:
+                if record is not None:
+                    yield key, record
+                key, record = next(ours, (None, None))
+            if parent_key not in mine:
+                yield parent_key, parent_record
+        while key is not None:
+            if record is not None:
+                yield key, record
+            key, record = next(ours, (None, None))
+
+    def changes(self) -> Changes:
+        """What was written: (state key, encoded value or None), keys rising, each key once."""
+        records = self._records
+        out: Changes = []
+        for table, written in self._written.items():
+            encode = table.encode_record
+            for state_key in written:
+                record = records[state_key]
+                out.append((state_key, None if record is None else encode(record)))
+        out.sort()
+        return out
+
+    def rebase(self, parent: Reader) -> None:
+        """Stand on `parent` instead: an equal state, now that our old parent is committed."""
+        self._parent = parent
