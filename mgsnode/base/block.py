@@ -16,7 +16,7 @@ from mgsnode.base.errors import Corrupt, Malformed
 from mgsnode.base.hashing import HASH_BYTES, header_hash_of, list_root, signed_hash_of
 from mgsnode.base.keys import SIGNATURE_BYTES, Signed, is_signed_by, statement
 from mgsnode.base.limits import BLOCK_TXS_MAX, FRAME_BYTES_MAX, INT_MAX, VALIDATORS_MAX
-from mgsnode.base.validators import ValidatorSet
+from mgsnode.base.validators import ValidatorSet, bitmap_of, indices_of, is_bitmap
 
 PROTOCOL_VERSION = 1
 _HEADER_BYTES_MAX = 512
@@ -150,23 +150,15 @@ class Certificate(NamedTuple):
 
     def indices(self) -> list[int]:
         """The signing members' indices, rising."""
-        return [
-            byte * 8 + bit
-            for byte, value in enumerate(self.bitmap)
-            for bit in range(8)
-            if value >> bit & 1
-        ]
+        return indices_of(self.bitmap)
 
 
 def make_certificate(
     *, era: int, view: int, height: int, block_hash: bytes, votes: dict[int, bytes], n: int
 ) -> Certificate:
     """A certificate from {member index: COMMIT signature} of a set of n."""
-    bitmap = bytearray((n + 7) // 8)
-    for index in votes:
-        bitmap[index // 8] |= 1 << index % 8
     signatures = tuple(votes[index] for index in sorted(votes))
-    return Certificate(era, view, height, block_hash, bytes(bitmap), signatures)
+    return Certificate(era, view, height, block_hash, bitmap_of(votes, n), signatures)
 
 
 def open_certificate(raw: bytes) -> Certificate:
@@ -220,7 +212,7 @@ def check_certificate(
     if certificate.hash != hash_header(header):
         return "certificate is for another block hash"
     indices = certificate.indices()
-    if len(certificate.bitmap) != (members.n + 7) // 8 or (indices and indices[-1] >= members.n):
+    if not is_bitmap(certificate.bitmap, members.n):
         return "certificate names a member that does not exist"
     if len(indices) < members.quorum:
         return f"certificate has {len(indices)} signatures, a quorum is {members.quorum}"

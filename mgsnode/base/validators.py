@@ -7,7 +7,7 @@ disjoint sets of three would both be "quorums". Source: docs/consensus; SmartBFT
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -34,6 +34,26 @@ def weak_of(n: int) -> int:
 for _n in range(4, VALIDATORS_MAX + 1):
     assert 2 * quorum_of(_n) - _n >= faults_of(_n) + 1
     assert _n - faults_of(_n) >= quorum_of(_n)
+
+
+def bitmap_of(indices: Iterable[int], n: int) -> bytes:
+    """Members as bits: member i of n is bit i%8 (value 1 << i%8) of byte i//8."""
+    bitmap = bytearray((n + 7) // 8)
+    for index in indices:
+        bitmap[index // 8] |= 1 << index % 8
+    return bytes(bitmap)
+
+
+def indices_of(bitmap: bytes) -> list[int]:
+    """The members whose bits are set, rising."""
+    return [
+        byte * 8 + bit for byte, value in enumerate(bitmap) for bit in range(8) if value >> bit & 1
+    ]
+
+
+def is_bitmap(bitmap: bytes, n: int) -> bool:
+    """Whether `bitmap` has the length for n members and names none beyond them."""
+    return len(bitmap) == (n + 7) // 8 and int.from_bytes(bitmap, "little") >> n == 0
 
 
 class Validator(NamedTuple):
@@ -66,6 +86,10 @@ class ValidatorSet:
     def hash(self) -> bytes:
         """What `valset_hash` in a header names."""
         return valset_hash_of(encode(self.members))
+
+    def primary(self, view: int) -> int:
+        """The index of the member that proposes in `view`."""
+        return view % self.n
 
     @cached_property
     def _index_of(self) -> dict[bytes, int]:
