@@ -1,0 +1,319 @@
+"""The genesis document: JSON that people write, checked into the value that height 0 is made of.
+
+One meaning has one spelling: amounts and parameters are decimal strings, keys and hashes
+lower-case hex, addresses bech32m of the network; a duplicate or unknown key is refused. What
+passes here can be turned back into the same document, and two documents with the same meaning
+have the same hash.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from nacl.bindings import crypto_core_ed25519_is_valid_point
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mgsnode.base.address import HRP_MAIN, HRP_TEST, address_text, parse_address
+from mgsnode.base.errors import ConfigError, Malformed
+from mgsnode.base.genesis import Genesis, GenesisAccount, GenesisGateway
+from mgsnode.base.limits import INT_MAX, VALIDATORS_MAX
+from p2p.tls import check_certificate
+
+GATEWAYS_MIN_MAIN = 4  # fewer tolerate no fault
+_FILE_BYTES_MAX = 16 * 1024 * 1024  # some 60,000 funded accounts
+_ACCOUNTS_MAX = 100_000
+_T = TypeVar("_T")
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
+Hex = Annotated[str, Field(pattern=r"^([0-9a-f]{2})*$")]
+Hex32 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Decimal = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]{0,18})$")]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class GatewayDocument(_Model):
+    """A founding gateway as it is written."""
+
+    name: Name
+    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+    currencies: Annotated[list[Annotated[str, Field(pattern=r"^[A-Z]{3}$")]], Field(min_length=1)]
+    owner_hash: Hex32
+    operator: str
+    vote_key: Hex32
+    transport_certificate: Hex
+    endpoint: Annotated[str, Field(pattern=r"^.{1,255}:[1-9][0-9]{0,4}$")]
+    bond: Decimal
+    cap: Decimal
+
+
+class AccountDocument(_Model):
+    """A funded account as it is written."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
+    address: str
+    dollar: Decimal
+    issuer: str
+    token: Decimal
+
+
+class GenesisDocument(_Model):
+    """The whole document."""
+
+    version: Annotated[int, Field(ge=1, le=1)]
+    chain_id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+    network: Literal["main", "test", "dev"]
+    time_ms: Annotated[int, Field(ge=0, le=INT_MAX)]
+    gateways: Annotated[list[GatewayDocument], Field(min_length=1, max_length=VALIDATORS_MAX)]
+    accounts: Annotated[list[AccountDocument], Field(max_length=_ACCOUNTS_MAX)]
+    arbiters: list[str]
+    params: dict[str, Decimal]
+
+
+def load_genesis(path: Path) -> Genesis:
+    """The genesis in the file at `path`, else `ConfigError` with the field that is wrong."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(_FILE_BYTES_MAX + 1)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    try:
+        return parse_genesis(raw)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def parse_genesis(raw: bytes) -> Genesis:
+    """The genesis of a JSON document, fully checked, else `ConfigError`."""
+    if len(raw) > _FILE_BYTES_MAX:
+        raise ConfigError(f"longer than {_FILE_BYTES_MAX} bytes")
+    try:
+        document = json.loads(raw.decode("utf-8"), object_pairs_hook=_no_duplicates)
+    except UnicodeDecodeError:
+        raise ConfigError("not UTF-8") from None
+    except (ValueError, RecursionError):
+        raise ConfigError("not JSON") from None
+    try:
+        genesis = _value_of(GenesisDocument.model_validate(document))
+    except ValidationError as error:
+        raise ConfigError(_sentence(error)) from None
+    check_genesis(genesis)
+    return genesis
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in out:
+            raise ConfigError(f"the key {key[:64]!r} stands twice in one object")
+        out[key] = value
+    return out
+
+
+def _sentence(error: ValidationError) -> str:
+    item = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    where = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in item["loc"]).lstrip(".")
+    if item["type"] == "extra_forbidden":
+        known = [
+            name
+            for model in (GenesisDocument, GatewayDocument, AccountDocument)
+            for name in model.model_fields
+        ]
+        near = difflib.get_close_matches(str(item["loc"][-1]), known, n=1)
+        return f"unknown key {where}" + (f"; did you mean {near[0]}?" if near else "")
+    message = item["msg"][0].lower() + item["msg"][1:]
+    return f"{where}: {message}" if where else message
+
+
+def _value_of(document: GenesisDocument) -> Genesis:
+    hrp = HRP_MAIN if document.network == "main" else HRP_TEST
+    gateways = tuple(
+        GenesisGateway(
+            name=gateway.name,
+            country=gateway.country,
+            currencies=tuple(gateway.currencies),
+            owner_hash=bytes.fromhex(gateway.owner_hash),
+            operator=_address(gateway.operator, hrp, f"gateways[{i}].operator"),
+            vote_key=bytes.fromhex(gateway.vote_key),
+            transport_certificate=bytes.fromhex(gateway.transport_certificate),
+            endpoint=gateway.endpoint,
+            bond=_amount(gateway.bond, f"gateways[{i}].bond"),
+            cap=_amount(gateway.cap, f"gateways[{i}].cap"),
+        )
+        for i, gateway in enumerate(document.gateways)
+    )
+    accounts = tuple(
+        GenesisAccount(
+            name=account.name,
+            address=_address(account.address, hrp, f"accounts[{i}].address"),
+            dollar=_amount(account.dollar, f"accounts[{i}].dollar"),
+            issuer=account.issuer,
+            token=_amount(account.token, f"accounts[{i}].token"),
+        )
+        for i, account in enumerate(document.accounts)
+    )
+    return Genesis(
+        version=document.version,
+        chain_id=document.chain_id,
+        network=document.network,
+        time_ms=document.time_ms,
+        gateways=gateways,
+        accounts=accounts,
+        arbiters=tuple(
+            _address(text, hrp, f"arbiters[{i}]") for i, text in enumerate(document.arbiters)
+        ),
+        params=tuple(
+            (name, _amount(text, f"params.{name}"))
+            for name, text in sorted(document.params.items())
+        ),
+    )
+
+
+def _address(text: str, hrp: str, where: str) -> bytes:
+    try:
+        address = parse_address(text, hrp)
+    except Malformed as error:
+        raise ConfigError(f"{where}: {error.why}") from None
+    if address_text(address, hrp) != text:
+        raise ConfigError(f"{where}: an address is written in lower case")
+    return address
+
+
+def _amount(text: str, where: str) -> int:
+    value = int(text)
+    if value > INT_MAX:
+        raise ConfigError(f"{where}: more than {INT_MAX}")
+    return value
+
+
+def check_genesis(genesis: Genesis) -> None:
+    """Refuse what cannot be a chain: repeated or weak keys, strangers as issuers, sums too large.
+
+    The bounds of parameters belong to the families that read them; see `state`.
+    """
+    gateways, accounts = genesis.gateways, genesis.accounts
+    if genesis.network == "main" and len(gateways) < GATEWAYS_MIN_MAIN:
+        raise ConfigError(f"gateways: a main chain has at least {GATEWAYS_MIN_MAIN}")
+    _distinct("gateways", "name", gateways, lambda g: g.name)
+    _distinct("gateways", "vote_key", gateways, lambda g: g.vote_key)
+    _distinct("gateways", "transport_certificate", gateways, lambda g: g.transport_certificate)
+    _distinct("gateways", "owner_hash", gateways, lambda g: g.owner_hash)
+    _distinct("gateways", "operator", gateways, lambda g: g.operator)
+    _distinct("gateways", "endpoint", gateways, lambda g: g.endpoint)
+    _distinct("accounts", "name", accounts, lambda a: a.name)
+    _distinct("accounts", "address", accounts, lambda a: a.address)
+    _distinct("arbiters", "address", genesis.arbiters, lambda a: a)
+    transport: list[bytes] = []
+    for i, gateway in enumerate(gateways):
+        where = f"gateways[{i}] ({gateway.name})"
+        _check_key(gateway.vote_key, f"{where}.vote_key")
+        transport.append(_certificate_key(gateway.transport_certificate, where))
+        if len(set(gateway.currencies)) != len(gateway.currencies):
+            raise ConfigError(f"{where}.currencies: one stands twice")
+        if int(gateway.endpoint.rpartition(":")[2]) > 65_535:
+            raise ConfigError(f"{where}.endpoint: a port is at most 65535")
+    _distinct("gateways", "key of a transport_certificate", transport, lambda key: key)
+    shared = set(transport) & {gateway.vote_key for gateway in gateways}
+    if shared:
+        raise ConfigError("gateways: a key is used for votes and for transport")
+    _check_accounts(genesis)
+
+
+def _check_accounts(genesis: Genesis) -> None:
+    issued = dict.fromkeys((gateway.name for gateway in genesis.gateways), 0)
+    for i, account in enumerate(genesis.accounts):
+        where = f"accounts[{i}] ({account.name})"
+        if account.dollar and account.issuer not in issued:
+            raise ConfigError(f"{where}.issuer: no gateway of the genesis has this name")
+        if not account.dollar and account.issuer:
+            raise ConfigError(f'{where}.issuer: is "" where dollar is 0')
+        if account.dollar:
+            issued[account.issuer] += account.dollar
+    for gateway in genesis.gateways:
+        if issued[gateway.name] > gateway.cap:
+            raise ConfigError(f"gateways ({gateway.name}).cap: its genesis dollars exceed it")
+    tokens = sum(a.token for a in genesis.accounts) + sum(g.bond for g in genesis.gateways)
+    if max(sum(issued.values()), tokens) > INT_MAX:
+        raise ConfigError(f"accounts: together more than {INT_MAX}")
+
+
+def _distinct(group: str, field: str, items: Sequence[_T], key: Callable[[_T], object]) -> None:
+    seen: dict[object, int] = {}
+    for i, item in enumerate(items):
+        first = seen.setdefault(key(item), i)
+        if first != i:
+            raise ConfigError(f"{group}[{i}]: the same {field} as {group}[{first}]")
+
+
+def _check_key(key: bytes, where: str) -> None:
+    # libsodium's rule: canonical, on the curve, in the prime-order subgroup, not small.
+    if not crypto_core_ed25519_is_valid_point(key):
+        raise ConfigError(f"{where}: a weak key, or not an Ed25519 public key")
+
+
+def _certificate_key(der: bytes, where: str) -> bytes:
+    where = f"{where}.transport_certificate"
+    why = check_certificate(der)
+    if why is not None:
+        raise ConfigError(f"{where}: {why}")
+    certificate = x509.load_der_x509_certificate(der)
+    key = certificate.public_key()
+    assert isinstance(key, Ed25519PublicKey)  # check_certificate has looked
+    try:
+        key.verify(certificate.signature, certificate.tbs_certificate_bytes)
+    except InvalidSignature:
+        raise ConfigError(f"{where}: not signed with its own key") from None
+    _check_key(key.public_bytes_raw(), where)
+    return key.public_bytes_raw()
+
+
+def genesis_document(genesis: Genesis) -> dict[str, Any]:
+    """The JSON document of a genesis; `parse_genesis` of it gives an equal value."""
+    hrp = genesis.hrp
+    return {
+        "version": genesis.version,
+        "chain_id": genesis.chain_id,
+        "network": genesis.network,
+        "time_ms": genesis.time_ms,
+        "gateways": [
+            {
+                "name": g.name,
+                "country": g.country,
+                "currencies": list(g.currencies),
+                "owner_hash": g.owner_hash.hex(),
+                "operator": address_text(g.operator, hrp),
+                "vote_key": g.vote_key.hex(),
+                "transport_certificate": g.transport_certificate.hex(),
+                "endpoint": g.endpoint,
+                "bond": str(g.bond),
+                "cap": str(g.cap),
+            }
+            for g in genesis.gateways
+        ],
+        "accounts": [
+            {
+                "name": a.name,
+                "address": address_text(a.address, hrp),
+                "dollar": str(a.dollar),
+                "issuer": a.issuer,
+                "token": str(a.token),
+            }
+            for a in genesis.accounts
+        ],
+        "arbiters": [address_text(a, hrp) for a in genesis.arbiters],
+        "params": {name: str(value) for name, value in genesis.params},
+    }
+
+
+def genesis_text(genesis: Genesis) -> str:
+    """The document as it is written to a file."""
+    return json.dumps(genesis_document(genesis), indent=2) + "\n"
