@@ -86,7 +86,7 @@ class Evidence(NamedTuple):
     """Two different signed statements of one member for one place: (fields, signature) each."""
 
     kind: Signed
-    index: int
+    member: int
     first: tuple[bytes, bytes]
     second: tuple[bytes, bytes]
 

@@ -176,7 +176,7 @@ class Recovered:
     """
 
     opened: Opened
-    floor: Floor = Floor(0, 0, 0)
+    floor: Floor = field(default=Floor(0, 0, 0))  # a value, never changed
     era: int = 0
     view: int = 0
     active: bool = True

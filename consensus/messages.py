@@ -8,7 +8,7 @@ again after they were received: a `Message` keeps them. Consensus rules: README.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
 from mgsnode.base.block import Certificate, certificate_of
@@ -39,7 +39,7 @@ class Vote(NamedTuple):
     view: int
     height: int
     hash: bytes
-    index: int
+    member: int
 
 
 class Complain(NamedTuple):
@@ -47,7 +47,7 @@ class Complain(NamedTuple):
 
     era: int
     view: int
-    index: int
+    member: int
     reason: str  # unsigned, for people
 
 
@@ -77,7 +77,7 @@ class ViewChange(NamedTuple):
     certificate: Certificate | None  # of that height; None for the genesis
     exit: Signatures  # Q COMPLAINs about view - 1
     prepared: tuple[Entry, ...]
-    index: int
+    member: int
 
 
 class NewView(NamedTuple):
@@ -97,7 +97,7 @@ class Checkpoint(NamedTuple):
     height: int
     hash: bytes
     state_root: bytes
-    index: int
+    member: int
 
 
 class Status(NamedTuple):
@@ -107,7 +107,7 @@ class Status(NamedTuple):
     view: int
     active: bool
     height: int
-    index: int
+    member: int
     to: int
     held_hash: bytes  # proposal held for height + 1 in this view, or empty
     prepares: bytes  # bitmap of PREPAREs held for it
@@ -203,16 +203,16 @@ def _open_vote(fields: bytes, tail: Value) -> Vote:
     return Vote._make(_items(fields, "iiihi"))
 
 
-def complain_fields(era: int, view: int, index: int) -> bytes:
+def complain_fields(era: int, view: int, member: int) -> bytes:
     """What a COMPLAIN's signature covers."""
-    return encode((era, view, index))
+    return encode((era, view, member))
 
 
 def _open_complain(fields: bytes, tail: Value) -> Complain:
     if type(tail) is not str or len(tail) > 128:
         raise Malformed("a complaint's reason is a short text")
-    era, view, index = _items(fields, "iii")
-    return Complain(era, view, index, tail)  # type: ignore[arg-type]
+    era, view, member = _items(fields, "iii")
+    return Complain(era, view, member, tail)  # type: ignore[arg-type]
 
 
 def signatures_of(value: Value) -> Signatures:
@@ -246,7 +246,7 @@ def open_view_change(fields: bytes, tail: Value = ()) -> ViewChange:
     """A VIEW-CHANGE from the bytes its signature covers, else `Malformed`."""
     _no_tail(tail)
     items = _items(fields, "iiihttti")
-    era, view, height, block_hash, certificate, leave, prepared, index = items
+    era, view, height, block_hash, certificate, leave, prepared, member = items
     assert type(certificate) is tuple and type(prepared) is tuple
     if len(certificate) > 1 or len(prepared) > max(WINDOW, 8):
         raise Malformed("a view change carries one certificate and a window of entries")
@@ -258,7 +258,7 @@ def open_view_change(fields: bytes, tail: Value = ()) -> ViewChange:
         certificate_of(certificate[0]) if certificate else None,
         signatures_of(leave),
         tuple(entry_of(entry) for entry in prepared),
-        index,  # type: ignore[arg-type]
+        member,  # type: ignore[arg-type]
     )
 
 
@@ -304,7 +304,7 @@ def _open_status(fields: bytes, tail: Value) -> Status:
     return status
 
 
-_OPENERS = {
+_OPENERS: dict[int, Callable[[bytes, Value], Content]] = {
     Signed.PRE_PREPARE: _open_pre_prepare,
     Signed.PREPARE: _open_vote,
     Signed.COMMIT: _open_vote,

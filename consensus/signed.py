@@ -53,7 +53,7 @@ def signer_of(message: Message, members: ValidatorSet) -> int:
     content = message.content
     if isinstance(content, PrePrepare | NewView):
         return members.primary(content.view)
-    return content.index
+    return content.member
 
 
 def check_message(message: Message, court: Court) -> str | None:
@@ -159,9 +159,9 @@ class OpenedChange(NamedTuple):
 
 def open_change(change: ViewChange, fields: bytes, signature: bytes, court: Court) -> OpenedChange:
     """A view change with all its proofs checked, else `Malformed`. Its own signature too."""
-    if change.era != court.era or change.view < 1 or not 0 <= change.index < court.members.n:
+    if change.era != court.era or change.view < 1 or not 0 <= change.member < court.members.n:
         raise Malformed("view change of another era or of nobody")
-    if not court.is_signed(Signed.VIEW_CHANGE, change.index, fields, signature):
+    if not court.is_signed(Signed.VIEW_CHANGE, change.member, fields, signature):
         raise Malformed("view change with a bad signature")
     why = check_exit(change.exit, change.view - 1, court) or check_decided(change, court)
     if why is not None:
