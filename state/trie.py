@@ -68,12 +68,10 @@ class NodeCache:
     def read(self, path: bytes) -> bytes | None:
         """The stored node at `path`, or None."""
         node = self._young.get(path)
-        if node is None:
-            node = self._old.get(path)
-            if node is None:
-                node = self._rows.get(TRIE_PREFIX + path)
-                if node is None:
-                    return None
+        if node is not None:
+            return node
+        node = self._old.get(path) or self._rows.get(TRIE_PREFIX + path)
+        if node is not None:
             self._keep(path, node)
         return node
 
@@ -128,27 +126,27 @@ def update(read: NodeReader, changes: Iterable[tuple[bytes, bytes | None]]) -> T
 
     Raises `Corrupt` where stored nodes contradict each other.
     """
-    rows = sorted(
-        (trie_key_of(key), None if value is None else leaf_hash_of(value)) for key, value in changes
-    )
-    walk = _Walk(read, [key for key, _ in rows], [leaf for _, leaf in rows])
-    top = read(b"")
-    if not rows:
-        return TrieUpdate(root_of(read), {})
-    kind = 0 if top is None else _NODE if len(top) == _STORED_BYTES else len(top) // ENTRY_BYTES
+    leaves = {
+        trie_key_of(key): None if value is None else leaf_hash_of(value) for key, value in changes
+    }
     before = root_of(read)
-    _, root = walk.change(b"", kind, before, 0, len(rows))
+    if not leaves:
+        return TrieUpdate(before, {})
+    top = read(b"")
+    kind = 0 if top is None else _NODE if len(top) == _STORED_BYTES else len(top) // ENTRY_BYTES
+    walk = _Walk(read, leaves)
+    _, root = walk.change(b"", kind, before, 0, len(leaves))
     return TrieUpdate(root, walk.out)
 
 
 class _Walk:
-    """One pass over sorted keys. `leaves[i]` is the new leaf hash of `keys[i]`, None: gone."""
+    """One pass over sorted keys. `leaves` has the new leaf hash of each, None: gone."""
 
     __slots__ = ("keys", "leaves", "out", "read")
 
-    def __init__(self, read: NodeReader, keys: list[bytes], leaves: list[bytes | None]) -> None:
+    def __init__(self, read: NodeReader, leaves: dict[bytes, bytes | None]) -> None:
         self.read = read
-        self.keys = keys
+        self.keys = sorted(leaves)
         self.leaves = leaves
         self.out: Nodes = {}
 
@@ -163,8 +161,8 @@ class _Walk:
             return self._change_node(path, before, low, high)
         bucket = self._load(path, kind * ENTRY_BYTES) if kind else b""
         if high - low == 1:
-            key, leaf = self.keys[low], self.leaves[low]
-            changed = _with(bucket, key, leaf)
+            key = self.keys[low]
+            changed = _with(bucket, key, self.leaves[key])
         else:
             changed = self._merge(bucket, low, high)
         if changed == bucket:
@@ -180,7 +178,7 @@ class _Walk:
     def _change_node(self, path: bytes, before: bytes, low: int, high: int) -> tuple[int, bytes]:
         node = self._load(path, _STORED_BYTES)
         changed = bytearray(node)
-        keys = self.keys
+        read, keys, leaves = self.read, self.keys, self.leaves
         depth = len(path)
         byte, shift = depth >> 1, 0 if depth & 1 else 4
         while low < high:
@@ -188,13 +186,22 @@ class _Walk:
             end = low + 1
             while end < high and keys[end][byte] >> shift & 15 == half:
                 end += 1
-            slot = _SLOTS[half]
+            child, kind, slot = path + _STEPS[half], node[half], _SLOTS[half]
+            if end - low == 1 and 0 < kind <= BUCKET_ROWS_MAX:
+                # Most often one row of a bucket gets a new value: spare the calls.
+                key = keys[low]
+                leaf, bucket = leaves[key], read(child)
+                if leaf is not None and bucket is not None and len(bucket) == kind * ENTRY_BYTES:
+                    at = bucket.find(key)
+                    if at >= 0 and at % ENTRY_BYTES == 0:
+                        new = bucket[: at + HASH_BYTES] + leaf + bucket[at + ENTRY_BYTES :]
+                        if new != bucket:
+                            self.out[child] = new
+                            changed[slot : slot + HASH_BYTES] = bucket_hash_of(new)
+                        low = end
+                        continue
             changed[half], changed[slot : slot + HASH_BYTES] = self.change(
-                path + _STEPS[half],
-                node[half],
-                node[slot : slot + HASH_BYTES],
-                low,
-                end,
+                child, kind, node[slot : slot + HASH_BYTES], low, end
             )
             low = end
         if changed == node:
@@ -247,7 +254,7 @@ class _Walk:
             for at in range(0, len(bucket), ENTRY_BYTES)
         }
         for i in range(low, high):
-            leaves[self.keys[i]] = self.leaves[i]
+            leaves[self.keys[i]] = self.leaves[self.keys[i]]
         return b"".join(key + leaf for key, leaf in sorted(leaves.items()) if leaf is not None)
 
     def _load(self, path: bytes, size: int) -> bytes:
