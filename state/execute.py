@@ -1,0 +1,295 @@
+"""Execution of a block on a draft: due work first, then its transactions in order.
+
+A pure function of the draft, the block's height and time, and the transactions: no clock, no
+randomness, no order of sets. A transaction that may not enter a block raises `Rejected` before
+anything is written; one that enters pays its fee and uses its nonce, and then either happens
+whole or leaves nothing but its code. Here is the one `except Rejected` of execution.
+
+Signatures are not checked here: whoever made the `Transaction` has done it once for the node.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from mgsnode.base.block import Receipt
+from mgsnode.base.codec import encode
+from mgsnode.base.errors import ConfigError, Rejected
+from mgsnode.base.genesis import Genesis
+from mgsnode.base.hashing import address_of
+from mgsnode.base.limits import TX_LIFETIME_MS_MAX
+from mgsnode.base.transaction import (
+    BAD_NONCE,
+    EXPIRED,
+    FEE_TOO_HIGH,
+    FEE_UNAFFORDABLE,
+    NOT_AUTHORISED,
+    UNKNOWN_KIND,
+    VALID_TOO_LONG,
+    Transaction,
+)
+from state.context import CLOCK, DUE, PARAM, Clock, Context, Param, Params
+from state.draft import Draft, Reader
+from state.registry import Kind, Registry
+from state.tx.accounts import (
+    ACCOUNT,
+    Account,
+    account_of,
+    fee_of,
+    next_nonce,
+    nonces_after,
+    signing_keys,
+)
+from state.tx.gateways import chain_of
+from state.tx.money import collect_fees
+
+LIVE_STEP_MS_MAX: Final = 60_000  # the live clock's share of a longer gap: outages take no time
+DUE_ITEMS_MAX: Final = 512  # due work of one block: about 0.05 s, as much as 1,000 transfers
+
+
+class Outcome(NamedTuple):
+    """What executing a block gave, beside the draft.
+
+    `receipts[i]` belongs to the block's transaction i. Those of due work, which was done
+    before them, stand after them, each under the id of the object that fell due.
+    """
+
+    receipts: tuple[Receipt, ...]
+    encoded: tuple[bytes, ...]  # the same, as bytes
+    history: tuple[tuple[bytes, int], ...]  # (address, index of the receipt)
+    listed: tuple[tuple[int, bytes, bytes], ...]  # (list number, owner, object id), in order
+
+
+class _Done(NamedTuple):
+    receipt: Receipt
+    encoded: bytes
+    involved: tuple[bytes, ...]
+
+
+class BlockRun:
+    """One block being executed. Made with the clocks moved and the due work done."""
+
+    def __init__(
+        self, registry: Registry, draft: Draft, *, height: int, time_ms: int, due: bool = True
+    ) -> None:
+        clock = draft.get(CLOCK, b"")
+        assert clock is not None, "the genesis sets the clock"
+        live_ms = clock.live_ms + min(time_ms - clock.time_ms, LIVE_STEP_MS_MAX)
+        self._registry = registry
+        self._draft = draft
+        self._params = Params(draft, registry.defaults)
+        self._ctx = Context(
+            draft,
+            height=height,
+            time_ms=time_ms,
+            live_ms=live_ms,
+            params=self._params,
+            hooks=registry.hooks,
+        )
+        self._fees = 0
+        self._done: list[_Done] = []
+        self._due_done: list[_Done] = []
+        self._listed: list[tuple[int, bytes, bytes]] = []
+        due_from_ms = self._do_due(clock.due_from_ms) if due else clock.due_from_ms
+        draft.put(CLOCK, b"", Clock(time_ms, live_ms, due_from_ms))
+
+    def _do_due(self, from_ms: int) -> int:
+        """Do what has fallen due, in order, up to the bound; where the queue begins now."""
+        ctx, draft = self._ctx, self._draft
+        work: list[tuple[tuple[int, bytes], int]] = []
+        next_from_ms = ctx.live_ms + 1
+        for key, due in draft.items(DUE, start=from_ms.to_bytes(8, "big")):
+            if key[0] > ctx.live_ms:
+                break
+            if len(work) == DUE_ITEMS_MAX:
+                next_from_ms = key[0]
+                break
+            work.append((key, due.family))
+        for key, family in work:
+            handler = self._registry.family[family].due
+            assert handler is not None, "who schedules has a handler"
+            draft.delete(DUE, key)
+            ctx.open(key[1], b"")
+            handler(ctx, key[1])
+            self._record(self._due_done, Receipt(key[1], 0, 0, tuple(ctx.events)))
+        return next_from_ms
+
+    def _record(self, done: list[_Done], receipt: Receipt) -> None:
+        ctx = self._ctx
+        done.append(_Done(receipt, encode(receipt), tuple(ctx.involved)))
+        if ctx.listed:
+            self._listed.extend(ctx.listed)
+
+    def apply(self, tx: Transaction, *, is_signed: bool = True) -> Receipt:
+        """Execute the next transaction. `Rejected` if it may not stand here: nothing is written.
+
+        Whatever else it raises is a bug; `undo` then takes back what it wrote.
+        """
+        body = tx.body
+        ctx, draft = self._ctx, self._draft
+        kind, fee = check_envelope(
+            self._registry, draft, self._params, tx, time_ms=ctx.time_ms, is_signed=is_signed
+        )
+        if body.nonce != next_nonce(account_of(draft, body.sender), body.lane):
+            raise Rejected(BAD_NONCE)
+        draft.begin()
+        ctx.open(tx.txid, body.sender)
+        _spend(draft, tx, fee)
+        try:
+            kind.apply(ctx, body.fields)
+            receipt = Receipt(tx.txid, 0, fee, tuple(ctx.events))
+        except Rejected as refusal:
+            draft.rollback()
+            ctx.open(tx.txid, body.sender)
+            _spend(draft, tx, fee)
+            receipt = Receipt(tx.txid, refusal.code, fee, ())
+            self.refusal = refusal
+        ctx.involved[body.sender] = None
+        if body.payer:
+            ctx.involved[body.payer] = None
+        self._fees += fee
+        self._record(self._done, receipt)
+        return receipt
+
+    refusal: Rejected | None = None  # the last one met by `apply`, with its facts; for simulation
+
+    def undo(self) -> None:
+        """Take back the transaction that `apply` broke on."""
+        self._draft.rollback()
+
+    def finish(self) -> Outcome:
+        """The block's fees into the pool, and everything that was recorded."""
+        if self._fees:
+            collect_fees(self._ctx, self._fees)
+        done = [*self._done, *self._due_done]
+        return Outcome(
+            receipts=tuple(item.receipt for item in done),
+            encoded=tuple(item.encoded for item in done),
+            history=tuple(
+                (address, index) for index, item in enumerate(done) for address in item.involved
+            ),
+            listed=tuple(self._listed),
+        )
+
+
+def check_envelope(
+    registry: Registry,
+    reader: Reader,
+    params: Params,
+    tx: Transaction,
+    *,
+    time_ms: int,
+    is_signed: bool = True,
+) -> tuple[Kind, int]:
+    """(kind, fee) of a transaction that may enter a block of that time but for its nonce.
+
+    `Rejected` otherwise: unknown kind, time, authorisation, fee. Writes nothing.
+    """
+    body = tx.body
+    kind = registry.kinds.get(body.kind)
+    if kind is None:
+        raise Rejected(UNKNOWN_KIND)
+    if body.valid_until < time_ms:
+        raise Rejected(EXPIRED, valid_until=body.valid_until)
+    if body.valid_until > time_ms + TX_LIFETIME_MS_MAX:
+        raise Rejected(VALID_TOO_LONG, highest=time_ms + TX_LIFETIME_MS_MAX)
+    if is_signed:
+        _check_authorised(reader, kind, tx)
+    fee = fee_of(params, registry.weight_param[body.kind], len(tx.raw))
+    if fee > body.fee_max:
+        raise Rejected(FEE_TOO_HIGH, fee=str(fee), fee_max=str(body.fee_max))
+    balance = account_of(reader, body.payer or body.sender).dollar
+    if balance < fee:
+        raise Rejected(FEE_UNAFFORDABLE, fee=str(fee), balance=str(balance))
+    return kind, fee
+
+
+def _check_authorised(reader: Reader, kind: Kind, tx: Transaction) -> None:
+    """Everyone who has to sign did, and nobody else: a stranger's signature costs everyone."""
+    body = tx.body
+    sender = account_of(reader, body.sender)
+    signatures = tx.signatures
+    if len(signatures) == 1 and not body.payer and kind.cosigners is None and not sender.keys:
+        if address_of(signatures[0][0]) != body.sender:
+            raise Rejected(NOT_AUTHORISED, who="sender")
+        return
+    needed = [("sender", body.sender)]
+    if body.payer:
+        needed.append(("payer", body.payer))
+    if kind.cosigners is not None:
+        needed += [("cosigner", address) for address in kind.cosigners(reader, body.fields)]
+    signers = [key for key, _ in signatures]
+    known: dict[bytes, None] = {}
+    for who, address in needed:
+        account = account_of(reader, address)
+        keys = signing_keys(account, address, signers)
+        if len(keys) < account.threshold:
+            raise Rejected(NOT_AUTHORISED, who=who)
+        known.update(dict.fromkeys(keys))
+    if len(known) != len(signers):
+        raise Rejected(NOT_AUTHORISED, who="stranger")
+
+
+def _spend(draft: Draft, tx: Transaction, fee: int) -> None:
+    """Use the nonce and take the fee: what a refused transaction costs too."""
+    body = tx.body
+    sender = account_of(draft, body.sender)
+    nonces = nonces_after(sender, body.lane, body.nonce)
+    dollar, token, _, keys, threshold, flags = sender
+    if not body.payer:
+        dollar -= fee
+    draft.put(ACCOUNT, body.sender, Account(dollar, token, nonces, keys, threshold, flags))
+    if body.payer:
+        payer = account_of(draft, body.payer)
+        draft.put(ACCOUNT, body.payer, payer._replace(dollar=payer.dollar - fee))
+
+
+def apply_genesis(registry: Registry, draft: Draft, genesis: Genesis) -> None:
+    """Write the state of height 0. `ConfigError` names the field that cannot be."""
+    values = dict(registry.defaults)
+    for name, value in genesis.params:
+        if name not in registry.params:
+            raise ConfigError(f"genesis: params.{name} is not a parameter")
+        lowest, highest = registry.params[name].bounds(genesis.network)
+        if type(value) is not int or not lowest <= value <= highest:
+            raise ConfigError(f"genesis: params.{name} is outside {lowest} to {highest}")
+        values[name] = value
+    for name in sorted(values):
+        draft.put(PARAM, name, Param(values[name]))
+    time_ms = genesis.time_ms
+    draft.put(CLOCK, b"", Clock(time_ms, time_ms, time_ms + 1))
+    ctx = Context(
+        draft,
+        height=0,
+        time_ms=time_ms,
+        live_ms=time_ms,
+        params=Params(draft, registry.defaults),
+        hooks=registry.hooks,
+    )
+    for family in registry.families:
+        if family.genesis is not None:
+            family.genesis(ctx, genesis)
+
+
+def check_params(registry: Registry, reader: Reader) -> str | None:
+    """The core's law on parameters: each stands within the bounds of the code."""
+    network = chain_of(reader).network
+    for name, row in reader.items(PARAM):
+        if name not in registry.params:
+            return f"parameter {name} is not one"
+        lowest, highest = registry.params[name].bounds(network)
+        if not lowest <= row.value <= highest:
+            return f"parameter {name} = {row.value} is outside {lowest} to {highest}"
+    return None
+
+
+def check_due(registry: Registry, reader: Reader) -> str | None:
+    """The core's law on the due queue: nothing stands before where it begins."""
+    clock = reader.get(CLOCK, b"")
+    assert clock is not None
+    for (at_ms, object_id), row in reader.items(DUE):
+        if at_ms < clock.due_from_ms:
+            return f"due item {object_id.hex()} at {at_ms} was passed over"
+        if row.family not in registry.family:
+            return f"due item {object_id.hex()} belongs to no family"
+    return None

@@ -1,0 +1,152 @@
+"""The families of transactions and what each declares; nothing here knows any of them by name.
+
+A family is one module in `state/tx/` with a `FAMILY`. The registry finds them, holds them to the
+conventions (numbers, codes, tables, hooks) when it is built, and answers by kind, code and name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any, NamedTuple, TypeAlias
+
+import state.tx
+from mgsnode.base.genesis import Genesis
+from mgsnode.base.transaction import ENVELOPE_REFUSALS
+from state.context import Context, Hook, Refusal
+from state.draft import Reader
+from state.fields import Struct
+from state.table import Table
+
+Fields: TypeAlias = tuple[Any, ...]  # checked by the kind's Struct, by position
+FEE_WEIGHT_UNIT = 100  # the weight of a transfer
+DEV_TIME_LOWEST_MS = 1_000  # a development genesis lowers the lowest bound of times to this
+
+
+class Kind(NamedTuple):
+    """A kind of transaction.
+
+    `apply` refuses first, then writes; it gets fields that were checked. `cosigners` names
+    accounts that have to sign beside the sender; it must not refuse.
+    """
+
+    name: str  # "family_verb"
+    fields: Struct
+    apply: Callable[[Context, Fields], None]
+    weight: int  # of the base fee, in hundredths; the default of the parameter fee_weight_<kind>
+    doc: str
+    cosigners: Callable[[Reader, Fields], tuple[bytes, ...]] | None = None
+
+
+class ParamSpec(NamedTuple):
+    """A parameter: its default and the bounds that no proposal can leave."""
+
+    name: str
+    default: int
+    lowest: int
+    highest: int
+    doc: str
+    is_time: bool = False  # in ms; its lowest bound falls to 1 s in a development genesis
+
+    def bounds(self, network: str) -> tuple[int, int]:
+        """(lowest, highest) on this network."""
+        return time_bounds(network, self.lowest, self.highest) if self.is_time else self[2:4]
+
+
+def time_bounds(network: str, lowest_ms: int, highest_ms: int) -> tuple[int, int]:
+    """The bounds of a time on this network (ledger.md, ground rule 8)."""
+    if network == "dev":
+        return min(lowest_ms, DEV_TIME_LOWEST_MS), highest_ms
+    return lowest_ms, highest_ms
+
+
+class EventSpec(NamedTuple):
+    """An event: its values by position."""
+
+    name: str
+    values: Struct
+    doc: str
+
+
+class Law(NamedTuple):
+    """Something that always holds; `check` says what is wrong, naming the record, or None."""
+
+    name: str
+    check: Callable[[Reader], str | None]
+
+
+class Family(NamedTuple):
+    """Everything about one family. Codes are 100 x number and up, tables 16 x number and up."""
+
+    number: int
+    name: str
+    kinds: tuple[Kind, ...] = ()
+    tables: tuple[Table[Any, Any], ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    params: tuple[ParamSpec, ...] = ()
+    events: tuple[EventSpec, ...] = ()
+    laws: tuple[Law, ...] = ()
+    genesis: Callable[[Context, Genesis], None] | None = None
+    due: Callable[[Context, bytes], None] | None = None  # (context, id of what fell due)
+    declares: tuple[str, ...] = ()  # hooks that it fires
+    hooks: Mapping[str, Hook] = {}  # hooks of others that it hangs on
+
+
+class Registry:
+    """All families, in the order of their numbers, with the ways to look things up."""
+
+    def __init__(self, families: tuple[Family, ...]) -> None:
+        self.families = tuple(sorted(families, key=lambda family: family.number))
+        self.family = {family.number: family for family in self.families}
+        self.kinds = {kind.name: kind for family in self.families for kind in family.kinds}
+        self.events = {event.name: event for family in self.families for event in family.events}
+        self.params = {spec.name: spec for spec in self._param_specs()}
+        self.defaults = {name: spec.default for name, spec in self.params.items()}
+        self.weight_param = {name: f"fee_weight_{name}" for name in self.kinds}
+        self.refusals = dict(
+            [*ENVELOPE_REFUSALS, *(code for family in self.families for code in family.refusals)]
+        )
+        self.hooks = {
+            hook: tuple(family.hooks[hook] for family in self.families if hook in family.hooks)
+            for declaring in self.families
+            for hook in declaring.declares
+        }
+        self._check()
+
+    def _param_specs(self) -> list[ParamSpec]:
+        specs = [spec for family in self.families for spec in family.params]
+        for kind in self.kinds.values():
+            doc = f"of the base fee for {kind.name}, in hundredths"
+            specs.append(ParamSpec(f"fee_weight_{kind.name}", kind.weight, 10, 10_000, doc))
+        return specs
+
+    def _check(self) -> None:
+        """Hold the families to the conventions, once, at start."""
+        codes = [code for family in self.families for code, _ in family.refusals]
+        names = [name for family in self.families for _, name in family.refusals]
+        tables = [table.number for family in self.families for table in family.tables]
+        for what in (codes, names, tables, [family.number for family in self.families]):
+            assert len(set(what)) == len(what), f"used twice: {sorted(map(str, what))}"
+        for family in self.families:
+            for code, _ in family.refusals:
+                assert code // 100 == family.number, f"{family.name}: code {code}"
+            for table in family.tables:
+                assert table.number // 16 == family.number, f"{family.name}: {table}"
+            for hook in family.hooks:
+                assert hook in self.hooks, f"{family.name} hangs on {hook}, which nobody fires"
+        for spec in self.params.values():
+            assert spec.lowest <= spec.default <= spec.highest, spec.name
+
+    def refusal_name(self, code: int) -> str:
+        """The name of a receipt's code; "" for 0."""
+        return self.refusals.get(code, "")
+
+
+@cache
+def standard_registry() -> Registry:
+    """The families in `state/tx/`."""
+    names = sorted(module.name for module in iter_modules(state.tx.__path__))
+    modules = [import_module(f"state.tx.{name}") for name in names]
+    return Registry(tuple(module.FAMILY for module in modules if hasattr(module, "FAMILY")))

@@ -1,0 +1,181 @@
+"""The movers: the only code that changes where a micro-dollar stands. Part of the dollar family.
+
+Every micro-dollar stands in exactly one place: an account, the fee pool, or a hold (family,
+object, purpose). The totals are moved with it, so that they are never counted. Movers cannot
+fail: whoever calls one has asked first (`check_balance`, `held`); that is asserted here. Other
+families call them and write none of these tables.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from mgsnode.base.errors import Rejected
+from state.context import Context
+from state.draft import Reader
+from state.table import Table, bytes_key, int_key, pair_key
+from state.tx.accounts import ACCOUNT, EMPTY, Account, account_of
+
+DOLLAR_FAMILY: Final = 1
+INSUFFICIENT_BALANCE: Final = (101, "INSUFFICIENT_BALANCE")
+
+
+class Totals(NamedTuple):
+    """The sums of the dollar, kept with every movement; micro-dollars."""
+
+    issued: int
+    burned: int
+    balances: int
+    fee_pool: int
+    locked: int  # holds of redemptions
+    escrowed: int  # all other holds
+
+    @property
+    def supply(self) -> int:
+        """What is in circulation."""
+        return self.issued - self.burned
+
+
+class Hold(NamedTuple):
+    """What is held for one object: (purpose, amount), rising by purpose, no amount 0."""
+
+    parts: tuple[tuple[int, int], ...]
+
+
+TOTALS: Final[Table[bytes, Totals]] = Table(18, "dollar/totals", Totals, bytes_key(0))
+# Key: (family number, object id).
+HOLD: Final[Table[tuple[int, bytes], Hold]] = Table(
+    17, "dollar/hold", Hold, pair_key(int_key(1), bytes_key())
+)
+NO_TOTALS: Final = Totals(0, 0, 0, 0, 0, 0)
+
+
+def totals_of(reader: Reader) -> Totals:
+    """The totals at this point. Within a block, the fees of that block are not in them yet."""
+    return reader.get(TOTALS, b"") or NO_TOTALS
+
+
+def held(reader: Reader, family: int, object_id: bytes, purpose: int) -> int:
+    """What is held for `purpose`, 0 if nothing."""
+    hold = reader.get(HOLD, (family, object_id))
+    return dict(hold.parts).get(purpose, 0) if hold else 0
+
+
+def check_balance(reader: Reader, address: bytes, amount: int) -> None:
+    """`Rejected(INSUFFICIENT_BALANCE)` unless the account has `amount`."""
+    balance = account_of(reader, address).dollar
+    if balance < amount:
+        raise Rejected(INSUFFICIENT_BALANCE, balance=str(balance), needed=str(amount))
+
+
+def _add(ctx: Context, address: bytes, amount: int) -> None:
+    """Change a balance. A negative `amount` takes."""
+    account = ctx.draft.get(ACCOUNT, address) or EMPTY
+    dollar, token, nonces, keys, threshold, flags = account
+    assert dollar + amount >= 0, "a balance was not asked for before it was taken from"
+    changed = Account(dollar + amount, token, nonces, keys, threshold, flags)
+    ctx.draft.put(ACCOUNT, address, changed)
+    ctx.involved[address] = None
+
+
+def _add_held(ctx: Context, family: int, object_id: bytes, purpose: int, amount: int) -> None:
+    hold = ctx.draft.get(HOLD, (family, object_id))
+    parts = dict(hold.parts) if hold else {}
+    left = parts.pop(purpose, 0) + amount
+    assert left >= 0, "a hold was not asked for before it was taken from"
+    if left:
+        parts[purpose] = left
+    if parts:
+        ctx.draft.put(HOLD, (family, object_id), Hold(tuple(sorted(parts.items()))))
+    else:
+        ctx.draft.delete(HOLD, (family, object_id))
+
+
+def _add_totals(
+    ctx: Context,
+    *,
+    issued: int = 0,
+    burned: int = 0,
+    balances: int = 0,
+    fee_pool: int = 0,
+    holds: int = 0,
+    family: int = 0,
+) -> None:
+    before = totals_of(ctx.draft)
+    is_locked = family == DOLLAR_FAMILY
+    after = Totals(
+        before.issued + issued,
+        before.burned + burned,
+        before.balances + balances,
+        before.fee_pool + fee_pool,
+        before.locked + (holds if is_locked else 0),
+        before.escrowed + (0 if is_locked else holds),
+    )
+    ctx.draft.put(TOTALS, b"", after)
+
+
+def transfer(ctx: Context, sender: bytes, to: bytes, amount: int, memo: str) -> None:
+    """Account to account; to oneself it moves nothing."""
+    _add(ctx, sender, -amount)
+    _add(ctx, to, amount)
+    ctx.emit("dollar_moved", sender, to, amount, memo)
+
+
+def mint(ctx: Context, to: bytes, amount: int) -> None:
+    """New dollars into an account; the dollar family alone calls it."""
+    _add(ctx, to, amount)
+    _add_totals(ctx, issued=amount, balances=amount)
+
+
+def hold(
+    ctx: Context, owner: bytes, family: int, object_id: bytes, purpose: int, amount: int
+) -> None:
+    """Account to hold."""
+    if amount == 0:
+        return
+    _add(ctx, owner, -amount)
+    _add_held(ctx, family, object_id, purpose, amount)
+    _add_totals(ctx, balances=-amount, holds=amount, family=family)
+    ctx.emit("dollar_held", owner, object_id, purpose, amount)
+
+
+def release(
+    ctx: Context, family: int, object_id: bytes, purpose: int, to: bytes, amount: int
+) -> None:
+    """Hold to account. Whatever the receiver has set, it arrives."""
+    if amount == 0:
+        return
+    _add_held(ctx, family, object_id, purpose, -amount)
+    _add(ctx, to, amount)
+    _add_totals(ctx, balances=amount, holds=-amount, family=family)
+    ctx.emit("dollar_released", object_id, purpose, to, amount)
+
+
+def release_to_pool(ctx: Context, family: int, object_id: bytes, purpose: int, amount: int) -> None:
+    """Hold to fee pool."""
+    if amount == 0:
+        return
+    _add_held(ctx, family, object_id, purpose, -amount)
+    _add_totals(ctx, fee_pool=amount, holds=-amount, family=family)
+    ctx.emit("dollar_pooled", object_id, purpose, amount)
+
+
+def move_hold(
+    ctx: Context, family: int, object_id: bytes, purpose: int, to_purpose: int, amount: int
+) -> None:
+    """From one purpose of a hold to another."""
+    if amount == 0:
+        return
+    _add_held(ctx, family, object_id, purpose, -amount)
+    _add_held(ctx, family, object_id, to_purpose, amount)
+
+
+def burn(ctx: Context, family: int, object_id: bytes, purpose: int, amount: int) -> None:
+    """Held dollars cease to be; the dollar family alone calls it."""
+    _add_held(ctx, family, object_id, purpose, -amount)
+    _add_totals(ctx, burned=amount, holds=-amount, family=family)
+
+
+def collect_fees(ctx: Context, fees: int) -> None:
+    """The fees of a block, which its payers' balances have lost already, into the pool."""
+    _add_totals(ctx, balances=-fees, fee_pool=fees)
