@@ -10,26 +10,19 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from nacl.bindings import crypto_core_ed25519_is_valid_point
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mgsnode.base.address import HRP_MAIN, HRP_TEST, address_text, parse_address
 from mgsnode.base.errors import ConfigError, Malformed
 from mgsnode.base.genesis import Genesis, GenesisAccount, GenesisGateway
 from mgsnode.base.limits import INT_MAX, VALIDATORS_MAX
-from p2p.tls import check_certificate
+from mgsnode.genesis_check import check_genesis
 
-GATEWAYS_MIN_MAIN = 4  # fewer tolerate no fault
 _FILE_BYTES_MAX = 16 * 1024 * 1024  # some 60,000 funded accounts
 _ACCOUNTS_MAX = 100_000
-_T = TypeVar("_T")
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 Hex = Annotated[str, Field(pattern=r"^([0-9a-f]{2})*$")]
@@ -193,87 +186,6 @@ def _amount(text: str, where: str) -> int:
     if value > INT_MAX:
         raise ConfigError(f"{where}: more than {INT_MAX}")
     return value
-
-
-def check_genesis(genesis: Genesis) -> None:
-    """Refuse what cannot be a chain: repeated or weak keys, strangers as issuers, sums too large.
-
-    The bounds of parameters belong to the families that read them; see `state`.
-    """
-    gateways, accounts = genesis.gateways, genesis.accounts
-    if genesis.network == "main" and len(gateways) < GATEWAYS_MIN_MAIN:
-        raise ConfigError(f"gateways: a main chain has at least {GATEWAYS_MIN_MAIN}")
-    _distinct("gateways", "name", gateways, lambda g: g.name)
-    _distinct("gateways", "vote_key", gateways, lambda g: g.vote_key)
-    _distinct("gateways", "transport_certificate", gateways, lambda g: g.transport_certificate)
-    _distinct("gateways", "owner_hash", gateways, lambda g: g.owner_hash)
-    _distinct("gateways", "operator", gateways, lambda g: g.operator)
-    _distinct("gateways", "endpoint", gateways, lambda g: g.endpoint)
-    _distinct("accounts", "name", accounts, lambda a: a.name)
-    _distinct("accounts", "address", accounts, lambda a: a.address)
-    _distinct("arbiters", "address", genesis.arbiters, lambda a: a)
-    transport: list[bytes] = []
-    for i, gateway in enumerate(gateways):
-        where = f"gateways[{i}] ({gateway.name})"
-        _check_key(gateway.vote_key, f"{where}.vote_key")
-        transport.append(_certificate_key(gateway.transport_certificate, where))
-        if len(set(gateway.currencies)) != len(gateway.currencies):
-            raise ConfigError(f"{where}.currencies: one stands twice")
-        if int(gateway.endpoint.rpartition(":")[2]) > 65_535:
-            raise ConfigError(f"{where}.endpoint: a port is at most 65535")
-    _distinct("gateways", "key of a transport_certificate", transport, lambda key: key)
-    shared = set(transport) & {gateway.vote_key for gateway in gateways}
-    if shared:
-        raise ConfigError("gateways: a key is used for votes and for transport")
-    _check_accounts(genesis)
-
-
-def _check_accounts(genesis: Genesis) -> None:
-    issued = dict.fromkeys((gateway.name for gateway in genesis.gateways), 0)
-    for i, account in enumerate(genesis.accounts):
-        where = f"accounts[{i}] ({account.name})"
-        if account.dollar and account.issuer not in issued:
-            raise ConfigError(f"{where}.issuer: no gateway of the genesis has this name")
-        if not account.dollar and account.issuer:
-            raise ConfigError(f'{where}.issuer: is "" where dollar is 0')
-        if account.dollar:
-            issued[account.issuer] += account.dollar
-    for gateway in genesis.gateways:
-        if issued[gateway.name] > gateway.cap:
-            raise ConfigError(f"gateways ({gateway.name}).cap: its genesis dollars exceed it")
-    tokens = sum(a.token for a in genesis.accounts) + sum(g.bond for g in genesis.gateways)
-    if max(sum(issued.values()), tokens) > INT_MAX:
-        raise ConfigError(f"accounts: together more than {INT_MAX}")
-
-
-def _distinct(group: str, field: str, items: Sequence[_T], key: Callable[[_T], object]) -> None:
-    seen: dict[object, int] = {}
-    for i, item in enumerate(items):
-        first = seen.setdefault(key(item), i)
-        if first != i:
-            raise ConfigError(f"{group}[{i}]: the same {field} as {group}[{first}]")
-
-
-def _check_key(key: bytes, where: str) -> None:
-    # libsodium's rule: canonical, on the curve, in the prime-order subgroup, not small.
-    if not crypto_core_ed25519_is_valid_point(key):
-        raise ConfigError(f"{where}: a weak key, or not an Ed25519 public key")
-
-
-def _certificate_key(der: bytes, where: str) -> bytes:
-    where = f"{where}.transport_certificate"
-    why = check_certificate(der)
-    if why is not None:
-        raise ConfigError(f"{where}: {why}")
-    certificate = x509.load_der_x509_certificate(der)
-    key = certificate.public_key()
-    assert isinstance(key, Ed25519PublicKey)  # check_certificate has looked
-    try:
-        key.verify(certificate.signature, certificate.tbs_certificate_bytes)
-    except InvalidSignature:
-        raise ConfigError(f"{where}: not signed with its own key") from None
-    _check_key(key.public_bytes_raw(), where)
-    return key.public_bytes_raw()
 
 
 def genesis_document(genesis: Genesis) -> dict[str, Any]:

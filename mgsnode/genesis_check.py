@@ -1,0 +1,121 @@
+"""What a genesis must be beyond its shape, so that the chain made from it can live.
+
+Keys are distinct and strong, a main chain can bear a fault, and whoever's dollars exist has
+an issuer. Every refusal is a `ConfigError` that names the field.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from nacl.bindings import crypto_core_ed25519_is_valid_point
+
+from mgsnode.base.errors import ConfigError
+from mgsnode.base.genesis import Genesis
+from mgsnode.base.limits import INT_MAX
+from p2p.tls import check_certificate
+
+GATEWAYS_MIN_MAIN = 4  # fewer tolerate no fault
+_T = TypeVar("_T")
+
+
+def check_genesis(genesis: Genesis) -> None:
+    """Refuse what cannot be a chain: repeated or weak keys, strangers as issuers, sums too large.
+
+    The bounds of parameters belong to the families that read them; see `check_params`.
+    """
+    gateways, accounts = genesis.gateways, genesis.accounts
+    if genesis.network == "main" and len(gateways) < GATEWAYS_MIN_MAIN:
+        raise ConfigError(f"gateways: a main chain has at least {GATEWAYS_MIN_MAIN}")
+    _distinct("gateways", "name", gateways, lambda g: g.name)
+    _distinct("gateways", "vote_key", gateways, lambda g: g.vote_key)
+    _distinct("gateways", "transport_certificate", gateways, lambda g: g.transport_certificate)
+    _distinct("gateways", "owner_hash", gateways, lambda g: g.owner_hash)
+    _distinct("gateways", "operator", gateways, lambda g: g.operator)
+    _distinct("gateways", "endpoint", gateways, lambda g: g.endpoint)
+    _distinct("accounts", "name", accounts, lambda a: a.name)
+    _distinct("accounts", "address", accounts, lambda a: a.address)
+    _distinct("arbiters", "address", genesis.arbiters, lambda a: a)
+    transport: list[bytes] = []
+    for i, gateway in enumerate(gateways):
+        where = f"gateways[{i}] ({gateway.name})"
+        _check_key(gateway.vote_key, f"{where}.vote_key")
+        transport.append(_certificate_key(gateway.transport_certificate, where))
+        if len(set(gateway.currencies)) != len(gateway.currencies):
+            raise ConfigError(f"{where}.currencies: one stands twice")
+        if int(gateway.endpoint.rpartition(":")[2]) > 65_535:
+            raise ConfigError(f"{where}.endpoint: a port is at most 65535")
+    _distinct("gateways", "key of a transport_certificate", transport, lambda key: key)
+    shared = set(transport) & {gateway.vote_key for gateway in gateways}
+    if shared:
+        raise ConfigError("gateways: a key is used for votes and for transport")
+    _check_accounts(genesis)
+
+
+def _check_accounts(genesis: Genesis) -> None:
+    issued = dict.fromkeys((gateway.name for gateway in genesis.gateways), 0)
+    for i, account in enumerate(genesis.accounts):
+        where = f"accounts[{i}] ({account.name})"
+        if account.dollar and account.issuer not in issued:
+            raise ConfigError(f"{where}.issuer: no gateway of the genesis has this name")
+        if not account.dollar and account.issuer:
+            raise ConfigError(f'{where}.issuer: is "" where dollar is 0')
+        if account.dollar:
+            issued[account.issuer] += account.dollar
+    for gateway in genesis.gateways:
+        if issued[gateway.name] > gateway.cap:
+            raise ConfigError(f"gateways ({gateway.name}).cap: its genesis dollars exceed it")
+    tokens = sum(a.token for a in genesis.accounts) + sum(g.bond for g in genesis.gateways)
+    if max(sum(issued.values()), tokens) > INT_MAX:
+        raise ConfigError(f"accounts: together more than {INT_MAX}")
+
+
+def _distinct(group: str, field: str, items: Sequence[_T], key: Callable[[_T], object]) -> None:
+    seen: dict[object, int] = {}
+    for i, item in enumerate(items):
+        first = seen.setdefault(key(item), i)
+        if first != i:
+            raise ConfigError(f"{group}[{i}]: the same {field} as {group}[{first}]")
+
+
+def _check_key(key: bytes, where: str) -> None:
+    # libsodium's rule: canonical, on the curve, in the prime-order subgroup, not small.
+    if not crypto_core_ed25519_is_valid_point(key):
+        raise ConfigError(f"{where}: a weak key, or not an Ed25519 public key")
+
+
+def _certificate_key(der: bytes, where: str) -> bytes:
+    where = f"{where}.transport_certificate"
+    why = check_certificate(der)
+    if why is not None:
+        raise ConfigError(f"{where}: {why}")
+    certificate = x509.load_der_x509_certificate(der)
+    key = certificate.public_key()
+    assert isinstance(key, Ed25519PublicKey)  # check_certificate has looked
+    try:
+        key.verify(certificate.signature, certificate.tbs_certificate_bytes)
+    except InvalidSignature:
+        raise ConfigError(f"{where}: not signed with its own key") from None
+    _check_key(key.public_bytes_raw(), where)
+    return key.public_bytes_raw()
+
+
+def check_params(genesis: Genesis) -> None:
+    """Refuse a parameter that no family reads, or one beyond its bounds."""
+    from state.registry import standard_registry
+
+    specs = standard_registry().params
+    for name, value in genesis.params:
+        spec = specs.get(name)
+        if spec is None:
+            near = difflib.get_close_matches(name, list(specs), n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise ConfigError(f"params: no parameter is called {name}{hint}")
+        lowest, highest = spec.bounds(genesis.network)
+        if not lowest <= value <= highest:
+            raise ConfigError(f"params.{name}: {value} is not from {lowest} to {highest}")

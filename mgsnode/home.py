@@ -1,0 +1,144 @@
+"""A node's folder: what stands where, and how it is made.
+
+    config/config.toml  genesis.json  node_key.json  gateway_key.json
+    journal/            the vote journal, made here only and never backed up
+    data/store          one LevelDB;  data/snapshots
+
+It is made once. What exists is never overwritten: a second `create_home` adds what is missing
+(a genesis to a home that had only keys) and refuses what contradicts.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from mgsnode.base.errors import ConfigError
+from mgsnode.base.genesis import Genesis
+from mgsnode.config import Settings, config_path, settings_toml
+from mgsnode.genesis import genesis_text, load_genesis
+from mgsnode.genesis_check import check_params
+from mgsnode.keystore import (
+    FOLDER_MODE,
+    KeyFile,
+    KeyInfo,
+    read_key_file,
+    read_key_info,
+    write_key_file,
+)
+
+NODE_KEY = "node_key.json"
+GATEWAY_KEY = "gateway_key.json"
+
+
+class Home(NamedTuple):
+    """The paths of one node."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """The folder of settings, genesis and keys."""
+        return self.root / "config"
+
+    @property
+    def genesis(self) -> Path:
+        """The genesis document."""
+        return self.config / "genesis.json"
+
+    @property
+    def node_key(self) -> Path:
+        """The transport key."""
+        return self.config / NODE_KEY
+
+    @property
+    def gateway_key(self) -> Path:
+        """The vote key."""
+        return self.config / GATEWAY_KEY
+
+    @property
+    def journal(self) -> Path:
+        """The vote journal's folder."""
+        return self.root / "journal"
+
+    @property
+    def store(self) -> Path:
+        """The LevelDB."""
+        return self.root / "data" / "store"
+
+    @property
+    def snapshots(self) -> Path:
+        """Where snapshots go."""
+        return self.root / "data" / "snapshots"
+
+
+class NodeKeys(NamedTuple):
+    """The two keys that a running node holds; the operator's is not one of them."""
+
+    transport: KeyFile
+    vote: KeyFile | None  # None: an observer without a vote key
+
+
+def load_node_keys(home: Path, passphrase: bytes | None) -> NodeKeys:
+    """The keys of the node at `home`. `ConfigError` or `Locked`, naming the file."""
+    paths = Home(home)
+    transport = read_key_file(paths.node_key, passphrase)
+    _check_use(paths.node_key, transport.use, "transport")
+    if not transport.certificate:
+        raise ConfigError(f"{paths.node_key}: a transport key has a certificate")
+    if not paths.gateway_key.exists():
+        return NodeKeys(transport, None)
+    vote = read_key_file(paths.gateway_key, passphrase)
+    _check_use(paths.gateway_key, vote.use, "vote")
+    return NodeKeys(transport, vote)
+
+
+def _check_use(path: Path, use: str, expected: str) -> None:
+    if use != expected:
+        raise ConfigError(f"{path}: holds a key for {use}, not for {expected}")
+
+
+def load_home_genesis(home: Path) -> Genesis:
+    """The genesis of the node at `home`, else `ConfigError`."""
+    path = Home(home).genesis
+    if not path.exists():
+        raise ConfigError(f"{path} does not exist; make the home with: mgsnode init --home {home}")
+    return load_genesis(path)
+
+
+def create_keys(
+    home: Path, *, transport: KeyFile, vote: KeyFile, passphrase: bytes | None
+) -> tuple[KeyInfo, KeyInfo]:
+    """Write the node's keys where it has none; the public parts of those it has then."""
+    paths = Home(home)
+    paths.config.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
+    for path, key in ((paths.node_key, transport), (paths.gateway_key, vote)):
+        if not path.exists():
+            write_key_file(path, key, passphrase)
+    return read_key_info(paths.node_key), read_key_info(paths.gateway_key)
+
+
+def create_home(home: Path, *, genesis: Genesis, settings: Settings) -> None:
+    """Complete a home that has its keys: settings, genesis, journal, store.
+
+    `ConfigError` where another genesis or chain is there already.
+    """
+    from state.ledger import Ledger
+
+    from mgsnode.guard import create_journal
+
+    paths = Home(home)
+    check_params(genesis)
+    vote = read_key_info(paths.gateway_key)
+    if paths.genesis.exists() and load_genesis(paths.genesis).hash != genesis.hash:
+        raise ConfigError(f"{paths.genesis} is of another chain; choose an empty home")
+    if paths.store.exists():
+        raise ConfigError(f"{paths.store} exists already; this home is made")
+    if not config_path(home).exists():
+        config_path(home).write_text(settings_toml(settings), encoding="utf-8")
+    if not paths.genesis.exists():
+        paths.genesis.write_text(genesis_text(genesis), encoding="utf-8")
+    if not paths.journal.exists():
+        create_journal(paths.journal, genesis.hash, vote.public_key)
+    paths.snapshots.mkdir(parents=True, exist_ok=True)
+    Ledger.create(paths.store, genesis).close()  # last: its presence says that all is made
