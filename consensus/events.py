@@ -64,6 +64,12 @@ class BlockChecked(NamedTuple):
     body: bytes
 
 
+class BodyMissing(NamedTuple):
+    """The answer to `CheckBlock` where nobody gave the body: no judgement, asked for again."""
+
+    hash: bytes
+
+
 class Advanced(NamedTuple):
     """A height is durable here, by our own decision or by a certified block that was fetched."""
 
@@ -104,6 +110,7 @@ Event: TypeAlias = (
     | BlockBuilt
     | NothingBuilt
     | BlockChecked
+    | BodyMissing
     | Advanced
     | TimerFired
     | Fetching

@@ -9,7 +9,7 @@ from __future__ import annotations
 from consensus.complaint import complain
 from consensus.core import COMMIT_VIEWS_MAX, Core, Proposal
 from consensus.effects import Behind, BuildBlock, CheckBlock, Decide, Evidence, Halt, SendBlock
-from consensus.events import BlockBuilt, BlockChecked, NothingBuilt, Now
+from consensus.events import BlockBuilt, BlockChecked, BodyMissing, NothingBuilt, Now
 from consensus.journal import Body, Voted
 from consensus.messages import Entry, Message, PrePrepare, Vote, pre_prepare_fields
 from consensus.quorum import to_signatures
@@ -31,6 +31,8 @@ from mgsnode.base.limits import (
     EARLY_HEIGHTS,
     WINDOW,
 )
+
+BODY_RETRY_MS = 1_000
 
 
 def belongs(core: Core, sender: str, raw: bytes, message: Message, now: Now) -> bool:
@@ -208,6 +210,16 @@ def on_checked(core: Core, event: BlockChecked, now: Now) -> None:
             proposal.stage = "good"
             vote_prepare(core, proposal)
     settle(core, now)
+
+
+def on_body_missing(core: Core, event: BodyMissing) -> None:
+    """Nobody gave the body in time: complain, and ask again while the view lasts (case 28)."""
+    core.checking.discard(event.hash)
+    for proposal in core.proposals.values():
+        if proposal.hash == event.hash and proposal.stage == "checking":
+            proposal.stage = "waiting"
+            core.set_timer("clock", BODY_RETRY_MS)
+            complain(core, "a block's body is missing")
 
 
 def vote_prepare(core: Core, proposal: Proposal) -> None:

@@ -15,6 +15,7 @@ from consensus.events import (
     Advanced,
     BlockBuilt,
     BlockChecked,
+    BodyMissing,
     Censored,
     Event,
     Fetching,
@@ -162,6 +163,8 @@ class Replica:
                 self._on_timer(event, now)
             case BlockChecked():
                 normal.on_checked(core, event, now)
+            case BodyMissing():
+                normal.on_body_missing(core, event)
             case BlockBuilt() | NothingBuilt():
                 normal.on_built(core, event, now)
             case Advanced():
