@@ -1,0 +1,187 @@
+"""Questions and answers between nodes: blocks by height, bodies by hash, transactions by hash.
+
+`encode((type, id, content))` on the SYNC channel. A question has an answer or a deadline; an
+answer nobody asked for is dropped. What is answered is data, never believed: whoever asked
+checks it against a hash or a certificate.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from enum import IntEnum
+from itertools import count
+from typing import NamedTuple, Protocol
+
+from mgsnode.base.codec import Value, decode, encode
+from mgsnode.base.errors import Malformed
+from mgsnode.base.hashing import HASH_BYTES
+from mgsnode.base.limits import BLOCK_TXS_MAX, FRAME_BYTES_MAX, INT_MAX
+
+ANSWER_S = 5.0  # a peer that needs longer for a frame of 2 MiB is not worth waiting for
+BLOCKS_MAX = 64  # in one answer
+_ANSWER_BYTES_MAX = FRAME_BYTES_MAX - 4_096  # the rest is for the envelope
+
+
+class Kind(IntEnum):
+    """What a message on the SYNC channel is. Numbers never change."""
+
+    GET_BLOCKS = 1
+    BLOCKS = 2
+    GET_BODY = 3
+    BODY = 4
+    GET_TXS = 5
+    TXS = 6
+    HEAD = 7  # a height that the sender has decided; id 0
+    BLOCK = 8  # a decided block for someone who seems not to know it; id 0
+
+
+class Certified(NamedTuple):
+    """A block and its certificate, as bytes. Unchecked."""
+
+    block: bytes
+    certificate: bytes
+
+
+class Source(Protocol):
+    """What a node answers from."""
+
+    def certified(self, height: int) -> Certified | None:
+        """A decided block, or None."""
+
+    def body(self, block_hash: bytes) -> bytes | None:
+        """The encoded block of a proposal being voted on or decided, or None."""
+
+    def raw_transaction(self, signed_hash: bytes) -> bytes | None:
+        """A waiting transaction's bytes, or None."""
+
+
+class Exchange:
+    """Asks and answers. `send(peer, payload)` says whether the peer can be reached."""
+
+    def __init__(
+        self,
+        source: Source,
+        send: Callable[[str, bytes], bool],
+        *,
+        on_head: Callable[[str, int], None],
+        on_block: Callable[[str, Certified], None],
+    ) -> None:
+        self._source = source
+        self._send = send
+        self._on_head = on_head
+        self._on_block = on_block
+        self._ids = count(1)
+        self._asked: dict[tuple[str, int], asyncio.Future[Value]] = {}
+
+    async def blocks(self, peer: str, start: int, number: int) -> list[Certified]:
+        """Up to `number` decided blocks from height `start` on; fewer or none as the peer has."""
+        content = await self._ask(peer, Kind.GET_BLOCKS, (start, min(number, BLOCKS_MAX)))
+        if type(content) is not tuple or len(content) > number:
+            raise Malformed("blocks that were not asked for")
+        return [_certified_of(item) for item in content]
+
+    async def body(self, peer: str, block_hash: bytes) -> bytes | None:
+        """The encoded block with this hash, or None where the peer has none."""
+        content = await self._ask(peer, Kind.GET_BODY, block_hash)
+        if type(content) is not bytes:
+            raise Malformed("a body is bytes")
+        return content or None
+
+    async def transactions(self, peer: str, signed_hashes: Sequence[bytes]) -> list[bytes]:
+        """Those of the transactions that the peer has, raw, in the order asked."""
+        content = await self._ask(peer, Kind.GET_TXS, tuple(signed_hashes))
+        if type(content) is not tuple or any(type(raw) is not bytes for raw in content):
+            raise Malformed("transactions are bytes")
+        return list(content)
+
+    async def _ask(self, peer: str, kind: Kind, content: Value) -> Value:
+        number = next(self._ids)
+        future: asyncio.Future[Value] = asyncio.get_running_loop().create_future()
+        self._asked[peer, number] = future
+        try:
+            if not self._send(peer, encode((kind, number, content))):
+                raise TimeoutError
+            async with asyncio.timeout(ANSWER_S):
+                return await future
+        finally:
+            del self._asked[peer, number]
+
+    def tell_head(self, peer: str, height: int) -> None:
+        """Says how far we are."""
+        self._send(peer, encode((Kind.HEAD, 0, height)))
+
+    def push_block(self, peer: str, height: int) -> None:
+        """Gives a decided block to someone who seems not to know it."""
+        certified = self._source.certified(height)
+        if certified is not None:
+            self._send(peer, encode((Kind.BLOCK, 0, certified)))
+
+    def on_message(self, peer: str, payload: bytes) -> None:
+        """A message on the SYNC channel. Raises `Malformed` where no honest peer says that."""
+        match decode(payload, bytes_max=FRAME_BYTES_MAX):
+            case (int() as number, int() as ident, content) if number in _KINDS:
+                kind = Kind(number)
+            case _:
+                raise Malformed("a sync message is (type, id, content)")
+        answer = _ANSWERS.get(kind)
+        if answer is not None:
+            self._send(peer, encode((answer, ident, self._answer(kind, content))))
+        elif kind is Kind.HEAD:
+            if type(content) is not int or not 0 <= content <= INT_MAX:
+                raise Malformed("a head is a height")
+            self._on_head(peer, content)
+        elif kind is Kind.BLOCK:
+            self._on_block(peer, _certified_of(content))
+        else:
+            future = self._asked.get((peer, ident))
+            if future is not None and not future.done():
+                future.set_result(content)
+
+    def _answer(self, kind: Kind, content: Value) -> Value:
+        if kind is Kind.GET_BLOCKS:
+            return self._answer_blocks(content)
+        if kind is Kind.GET_BODY:
+            if type(content) is not bytes or len(content) != HASH_BYTES:
+                raise Malformed("a body is asked for by its hash")
+            return self._source.body(content) or b""
+        if type(content) is not tuple or len(content) > BLOCK_TXS_MAX:
+            raise Malformed("transactions are asked for by their hashes")
+        found: list[bytes] = []
+        room = _ANSWER_BYTES_MAX
+        for signed_hash in content:
+            if type(signed_hash) is not bytes:
+                raise Malformed("transactions are asked for by their hashes")
+            raw = self._source.raw_transaction(signed_hash)
+            if raw is not None and (room := room - len(raw) - 8) >= 0:
+                found.append(raw)
+        return tuple(found)
+
+    def _answer_blocks(self, content: Value) -> Value:
+        match content:
+            case (int() as start, int() as number) if start >= 1 and 1 <= number <= BLOCKS_MAX:
+                pass
+            case _:
+                raise Malformed("blocks are asked for from a height, a few at once")
+        found: list[Certified] = []
+        room = _ANSWER_BYTES_MAX
+        for height in range(start, start + number):
+            certified = self._source.certified(height)
+            if certified is None:
+                break
+            room -= len(certified.block) + len(certified.certificate) + 32
+            if room < 0 and found:
+                break
+            found.append(certified)
+        return tuple(found)
+
+
+_KINDS = frozenset(int(kind) for kind in Kind)
+_ANSWERS = {Kind.GET_BLOCKS: Kind.BLOCKS, Kind.GET_BODY: Kind.BODY, Kind.GET_TXS: Kind.TXS}
+
+
+def _certified_of(value: Value) -> Certified:
+    match value:
+        case (bytes() as block, bytes() as certificate):
+            return Certified(block, certificate)
+    raise Malformed("a certified block is (block, certificate)")
