@@ -116,9 +116,22 @@ def write_nodes(batch: Batch, nodes: Nodes) -> None:
 def root_of(read: NodeReader) -> bytes:
     """The root of the stored trie, from its topmost node."""
     node = read(b"")
-    if node is None:
-        return EMPTY_ROOT
+    return EMPTY_ROOT if node is None else _hash_of(node)
+
+
+def _hash_of(node: bytes) -> bytes:
     return node_hash_of(node[FANOUT:]) if len(node) == _STORED_BYTES else bucket_hash_of(node)
+
+
+def check_top(read: NodeReader) -> bytes:
+    """The root, once the topmost node and those right below it agree; else `Corrupt`."""
+    top = read(b"")
+    if top is not None and len(top) == _STORED_BYTES:
+        for half, slot in enumerate(_SLOTS):
+            node = read(_STEPS[half]) if top[half] else None
+            if (EMPTY_ROOT if node is None else _hash_of(node)) != top[slot : slot + HASH_BYTES]:
+                raise _contradiction(_STEPS[half])
+    return root_of(read)
 
 
 def update(read: NodeReader, changes: Iterable[tuple[bytes, bytes | None]]) -> TrieUpdate:
