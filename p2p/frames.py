@@ -17,6 +17,7 @@ from mgsnode.base.limits import FRAME_BYTES_MAX
 from p2p.limits import CONTROL_BYTES_MAX
 
 HEADER_BYTES = 5
+_PARTS_MAX = 1_024  # the longest frame has 128 full TLS records
 _LENGTH = Struct(">I")
 _HEADER = Struct(">IB")
 
@@ -52,38 +53,42 @@ class FrameDecoder:
     """Bytes in, frames out, until the first fault.
 
     1. `fault` is None or says why the stream is not ours; then nothing is decoded any more.
-    2. `held` (bytes kept of an unfinished frame) is at most the largest allowed frame plus
-       what one `feed` brought.
+    2. `held`, the bytes kept of an unfinished frame, never exceeds the longest allowed frame.
     """
 
-    __slots__ = ("_held", "_limits", "_longest", "_need", "fault")
+    __slots__ = ("_channel", "_head", "_limits", "_longest", "_missing", "_parts", "fault", "held")
 
     def __init__(self, limits: Mapping[int, int]) -> None:
         """`limits` maps each allowed channel to the longest payload on it, in bytes."""
         self._limits = limits
         self._longest = max(limits.values())
-        self._held = bytearray()
-        self._need = HEADER_BYTES  # bytes to hold before looking again
+        self._head = b""  # of the next header, less than all of it
+        self._channel = 0
+        self._missing = 0  # payload bytes still to come, once the header is known
+        self._parts: list[bytes] = []  # payload so far: joined once, since copies cost most here
+        self.held = 0
         self.fault: str | None = None
-
-    @property
-    def held(self) -> int:
-        """Bytes of an unfinished frame."""
-        return len(self._held)
 
     def feed(self, data: bytes) -> list[tuple[int, bytes]]:
         """The (channel, payload) frames that `data` completes. Look at `fault` afterwards."""
-        if self.fault is not None:
-            return []
-        if self._held:
-            self._held += data
-            if len(self._held) < self._need:
-                self._judge(self._held, 0)
-                return []
-            data = bytes(self._held)
-            self._held.clear()
         frames: list[tuple[int, bytes]] = []
-        at, end = 0, len(data)
+        at = 0
+        if self.fault is not None:
+            return frames
+        if self._missing:
+            at = self._missing
+            if len(data) < at:
+                self._keep(data)
+                return frames
+            self._parts.append(data[:at])
+            frames.append((self._channel, b"".join(self._parts)))
+            self._parts = []
+            self._missing = 0
+        elif self._head:
+            data = self._head + data
+        self._head = b""
+        self.held = 0
+        end = len(data)
         limits, unpack = self._limits, _HEADER.unpack_from
         while end - at >= HEADER_BYTES:
             length, channel = unpack(data, at)
@@ -91,30 +96,36 @@ class FrameDecoder:
                 break  # a fault, and `_judge` says which
             stop = at + 4 + length
             if stop > end:
-                self._need = stop - at
-                break
+                self._channel = channel
+                self._missing = length - 1
+                self._keep(data[at + HEADER_BYTES :])
+                return frames
             frames.append((channel, data[at + HEADER_BYTES : stop]))
             at = stop
-        else:
-            self._need = HEADER_BYTES
         if at < end:
-            self._judge(data, at)
-            self._held += data[at:]
-        if self.fault is not None:
-            self._held.clear()
+            self.fault = self._judge(data, at)
+            if self.fault is None:
+                self._head = data[at:]
+                self.held = end - at
         return frames
 
-    def _judge(self, data: bytes | bytearray, at: int) -> None:
-        """Set `fault` if what is there of a header at `at` is already wrong."""
-        have = len(data) - at
-        if have < 4:
-            return
+    def _keep(self, part: bytes) -> None:
+        """Hold a piece of an unfinished payload; tiny pieces must not cost more than they are."""
+        self._missing -= len(part)
+        self.held += len(part)
+        self._parts.append(part)
+        if len(self._parts) >= _PARTS_MAX:
+            self._parts = [b"".join(self._parts)]
+
+    def _judge(self, data: bytes, at: int) -> str | None:
+        """What is wrong with as much of a header as stands at `at`; None if nothing is yet."""
+        if len(data) - at < 4:
+            return None
         (length,) = _LENGTH.unpack_from(data, at)
         if not 1 < length <= self._longest + 1:
-            self.fault = "frame length"
-        elif have >= HEADER_BYTES:
-            channel = data[at + 4]
-            if channel not in self._limits:
-                self.fault = "channel"
-            elif length > self._limits[channel] + 1:
-                self.fault = "frame length"
+            return "frame length"
+        if len(data) - at < HEADER_BYTES:
+            return None
+        if data[at + 4] not in self._limits:
+            return "channel"
+        return "frame length" if length > self._limits[data[at + 4]] + 1 else None

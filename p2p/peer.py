@@ -84,6 +84,7 @@ class Connection(asyncio.Protocol):
         self._delivering = False
         self._paused = False  # reading, for its pace
         self._can_write = True
+        self._rest = memoryview(b"")  # of the batch that is being written
         self._silent = self._idle = self._stalled = self._unfinished = 0  # ticks
         self._deadline = asyncio.get_running_loop().call_later(
             owner.limits.handshake_s, self._on_deadline
@@ -151,15 +152,14 @@ class Connection(asyncio.Protocol):
         """Give the socket what waits, as far as it takes it."""
         if self._transport is None or self.stage in (Stage.SHAKING, Stage.ENDED):
             return
-        while self._can_write and (frames := self.queue.take(WRITE_BATCH_BYTES)):
-            batch = frames[0] if len(frames) == 1 else b"".join(frames)
+        while self._can_write and (self._rest or self._take_batch()):
+            piece, self._rest = self._rest[:WRITE_BATCH_BYTES], self._rest[WRITE_BATCH_BYTES:]
             try:
-                self._tls.write(batch)
+                self._tls.write(piece)
             except ssl.SSLError as broken:
                 self._on_broken(broken)
                 return
-            self.frames_out += len(frames)
-            self.bytes_out += len(batch)
+            self.bytes_out += len(piece)
             self._idle = 0
             self._transport.write(self._tls.outgoing())
 
@@ -216,6 +216,13 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     # Inside.
+
+    def _take_batch(self) -> bool:
+        """Whether something waited that is now in `_rest`."""
+        frames = self.queue.take(WRITE_BATCH_BYTES)
+        self.frames_out += len(frames)
+        self._rest = memoryview(frames[0] if len(frames) == 1 else b"".join(frames))
+        return bool(frames)
 
     def _shake(self) -> None:
         try:

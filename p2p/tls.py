@@ -181,7 +181,7 @@ class TlsPipe:
         except ssl.SSLWantReadError:
             return b""
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Encrypt `data` into `outgoing`."""
         sent = self._tls.write(data)
         while sent < len(data):
