@@ -135,9 +135,11 @@ class Client:
                 status = answer.status
         except TimeoutError:
             raise Unreachable(f"{self.url} did not answer in time") from None
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            why = str(error) or type(error).__name__
+        except aiohttp.ClientConnectorError as error:
+            why = error.os_error.strerror or "no connection"
             raise Unreachable(f"no node answers at {self.url} ({why})") from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise Unreachable(f"{self.url} broke off ({type(error).__name__})") from None
         try:
             return orjson.loads(raw)
         except ValueError:
@@ -291,3 +293,12 @@ def call_once(
 
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, ask()).result()
+
+
+async def own_address(client: Client, public_key: bytes) -> str:
+    """The address of a key on the node's network; the node says which network it is."""
+    said = (await client.call("account_address", {"public_key": public_key.hex()}))["address"]
+    address = address_text(address_of(public_key), hrp_of(said))
+    if address != said:
+        raise Malformed("the node answered the address of another key")
+    return address

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import secrets
 import stat
 from collections.abc import Iterator, Mapping
@@ -288,3 +289,13 @@ class Keystore:
     def __iter__(self) -> Iterator[KeyInfo]:
         for path in sorted(self.folder.glob("*.json")):
             yield read_key_info(path)
+
+
+def new_seed() -> bytes:
+    """A fresh 32-byte seed from the system's randomness."""
+    return secrets.token_bytes(SEED_BYTES)
+
+
+def forbid_core_dumps() -> None:
+    """Keep this process's memory, keys included, out of core files."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
