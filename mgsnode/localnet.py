@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from mgsnode.base.address import address_text
 from mgsnode.base.errors import ConfigError, MgsError
@@ -26,7 +26,7 @@ from mgsnode.client import Unreachable, call_once
 from mgsnode.config import BASE_PORT, ENV_DELIMITER, ENV_PREFIX, load_settings
 from mgsnode.devnet import dev_address, dev_genesis, dev_key_file, dev_seed
 from mgsnode.home import Home, create_home, create_keys, load_home_genesis
-from mgsnode.ports import free_base_port
+from mgsnode.ports import busy_ports, free_base_port
 
 LOCALNET_FILE = "localnet.json"
 LOG_FILE = "node.log"
@@ -79,7 +79,7 @@ class Localnet:
         base_port: int | None = BASE_PORT,
         settings: Mapping[str, str] | None = None,
         **genesis: Any,
-    ) -> Localnet:
+    ) -> Self:
         """Make the homes of a new network below `root`.
 
         `base_port` None finds free ports. `settings` ("section.key" -> text) go to every node;
@@ -109,7 +109,7 @@ class Localnet:
         return cls.open(root)
 
     @classmethod
-    def open(cls, root: Path) -> Localnet:
+    def open(cls, root: Path) -> Self:
         """The network that was made below `root`, else `ConfigError`."""
         homes = sorted(path.parent.parent for path in root.glob("*/config/genesis.json"))
         if not homes:
@@ -143,6 +143,10 @@ class Localnet:
 
         Raises `MgsError` with the end of its log where a node dies first; the others are ended.
         """
+        for node in self.nodes:
+            for port in (node.p2p_port, node.rpc_port):
+                if busy_ports(port, 1):
+                    raise MgsError(f"port {port} is in use; {node.name} needs it")
         (self.root / LOCALNET_FILE).unlink(missing_ok=True)
         try:
             for node in self.nodes:
@@ -161,11 +165,9 @@ class Localnet:
         if self._life is None:
             self._life = os.pipe()  # the writing end is never inherited
         life_fd = self._life[0]
-        command = [sys.executable, "-m", "mgsnode.cli.main", "start"]
-        command += ["--home", str(node.home), "--life-fd", str(life_fd)]
         with (node.home / LOG_FILE).open("ab") as log:
             self._children[index] = subprocess.Popen(  # noqa: S603  # our own program
-                command,
+                self.command(node, life_fd),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -173,6 +175,11 @@ class Localnet:
                 start_new_session=True,  # Ctrl-C reaches us alone; we end them in order
                 env=_child_environ(),
             )
+
+    def command(self, node: Node, life_fd: int) -> list[str]:
+        """What runs a node of this network."""
+        program = [sys.executable, "-m", "mgsnode.cli.main", "start"]
+        return [*program, "--home", str(node.home), "--life-fd", str(life_fd)]
 
     def wait_ready(self, index: int, *, ready_s: float = READY_S) -> None:
         """Wait until our process of this node answers; `MgsError` if it ends or takes too long."""
@@ -239,7 +246,7 @@ class Localnet:
                 child.kill()
                 child.wait()
 
-    def __enter__(self) -> Localnet:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
