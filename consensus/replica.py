@@ -31,7 +31,7 @@ from consensus.events import (
 from consensus.journal import Recovered, Voted
 from consensus.memo import Memo
 from consensus.messages import Message, entry_of, open_message, pre_prepare_fields
-from consensus.signed import Prepared, check_message, signer_of
+from consensus.signed import Court, Prepared, check_message, signer_of
 from mgsnode.base.block import Verify, hash_header, open_header
 from mgsnode.base.codec import decode
 from mgsnode.base.errors import Malformed
@@ -111,6 +111,11 @@ class Replica:
         """The gateway that proposes in this view."""
         core = self._core
         return core.members.members[core.members.primary(core.view)].gateway
+
+    @property
+    def court(self) -> Court:
+        """By what this era's proofs are judged."""
+        return self._core.court
 
     @property
     def demoted(self) -> str | None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from consensus.journal import (
@@ -106,6 +107,12 @@ class Guard:
         self.court: Court | None = None  # by what prepared certificates are judged; set each era
         self.syncs = 0
         self.bytes_written = 0
+
+    def recovered_copy(self) -> Recovered:
+        """What the journal says, for the replica to begin with; ours goes on by itself."""
+        return replace(
+            self.recovered, votes=dict(self.recovered.votes), bodies=dict(self.recovered.bodies)
+        )
 
     @property
     def public_key(self) -> bytes:

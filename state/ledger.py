@@ -38,7 +38,7 @@ from state.context import Params
 from state.draft import Changes, Draft, Reader, StateReader
 from state.execute import BlockRun, Outcome, apply_genesis, check_envelope
 from state.registry import Registry, standard_registry
-from state.store import Store
+from state.store import Store, StoreStats
 from state.trie import NodeCache, NodeReader, Nodes, check_top, over, stored, update
 from state.tx.accounts import account_of, next_nonce
 from state.tx.gateways import ERA, GATEWAY, Era, derive_validators, era_validators
@@ -230,6 +230,15 @@ class Ledger:
     def stored_block(self, height: int) -> tuple[Header, bytes, Certificate | None] | None:
         """(header, encoded block, certificate) of a decided height; no certificate at 0."""
         return chain.read_stored(self._store, height)
+
+    def certificate_bytes(self, height: int) -> bytes | None:
+        """The encoded certificate of a decided height; None at 0 and above the head."""
+        return chain.read_certificate_bytes(self._store, height)
+
+    @property
+    def store_stats(self) -> StoreStats:
+        """What the store has written since it was opened."""
+        return self._store.stats
 
     def laws(self, view: View) -> list[LawResult]:
         """Every family's laws over the whole state of `view`; seconds for a million accounts."""

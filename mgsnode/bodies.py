@@ -1,0 +1,133 @@
+"""From a proposal's hashes to its block: out of the waiting room, the journal, or the peers.
+
+A body is believed because it fits the header's `txs_root`, never because of who sent it; each
+of its transactions is opened and its signatures checked, unless the waiting room did so already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+
+from mgsnode.base.block import Block, hash_header, open_block, open_header, txs_root
+from mgsnode.base.errors import Malformed
+from mgsnode.base.hashing import signed_hash_of
+from mgsnode.base.transaction import Transaction
+from mgsnode.mempool import Mempool
+from mgsnode.verifier import Verifier
+
+_GOSSIP_WAIT_S = 0.015  # gossip runs beside the proposal and is a little slower
+_ROUNDS = 3
+
+
+class Missing(Exception):
+    """Nobody gave it."""
+
+
+class OpenedBlock(NamedTuple):
+    """A block with its transactions opened and their signatures checked."""
+
+    block: Block
+    txs: tuple[Transaction, ...]
+
+
+class Asker(Protocol):
+    """The part of `Exchange` that is needed."""
+
+    async def body(self, peer: str, block_hash: bytes) -> bytes | None:
+        """The encoded block with this hash."""
+
+    async def transactions(self, peer: str, signed_hashes: Sequence[bytes]) -> list[bytes]:
+        """Those that the peer has."""
+
+
+class Bodies:
+    """Finds bodies."""
+
+    def __init__(
+        self,
+        mempool: Mempool,
+        verifier: Verifier,
+        asker: Asker,
+        open_tx: Callable[[bytes], Transaction],
+    ) -> None:
+        self._mempool = mempool
+        self._verifier = verifier
+        self._asker = asker
+        self._open_tx = open_tx
+
+    async def open(self, block: Block) -> OpenedBlock:
+        """A block whose body is here. `Malformed` or `Rejected` where a transaction is bad."""
+        txs: list[Transaction] = []
+        fresh: list[Transaction] = []
+        for raw in block.txs:
+            tx = self._mempool.by_signed_hash(signed_hash_of(raw))
+            if tx is None:
+                tx = self._open_tx(raw)
+                fresh.append(tx)
+            txs.append(tx)
+        if fresh and not all(await self._verifier.check(fresh)):
+            raise Malformed("a transaction of the block is wrongly signed")
+        return OpenedBlock(block, tuple(txs))
+
+    async def find(
+        self, header_bytes: bytes, tx_hashes: tuple[bytes, ...] | None, sources: Sequence[str]
+    ) -> OpenedBlock:
+        """The block of a proposal. Raises `Missing`, `Malformed` or `Rejected`."""
+        header = open_header(header_bytes)
+        if tx_hashes is not None and txs_root(tx_hashes) == header.txs_root:
+            raws = await self._gather(tx_hashes, sources)
+            return await self.open(Block(header, tuple(raws)))
+        block_hash = hash_header(header)
+        for _ in range(_ROUNDS):
+            for peer in sources:
+                block = await self._ask_body(peer, block_hash)
+                if block is not None:
+                    return await self.open(block)
+            await asyncio.sleep(_GOSSIP_WAIT_S)
+        raise Missing
+
+    async def _ask_body(self, peer: str, block_hash: bytes) -> Block | None:
+        try:
+            raw = await self._asker.body(peer, block_hash)
+        except (TimeoutError, Malformed):
+            return None
+        if raw is None:
+            return None
+        try:
+            block = open_block(raw)
+        except Malformed:
+            return None  # the fault of the peer that sent it, never of the hash
+        return block if hash_header(block.header) == block_hash else None
+
+    async def _gather(self, tx_hashes: tuple[bytes, ...], sources: Sequence[str]) -> list[bytes]:
+        fetched: dict[bytes, bytes] = {}
+        for attempt in range(_ROUNDS + 1):
+            missing = [h for h in tx_hashes if h not in fetched and self._held(h) is None]
+            if not missing:
+                break
+            if attempt:
+                for peer in sources:
+                    fetched.update(await self._ask_transactions(peer, missing))
+            else:
+                await asyncio.sleep(_GOSSIP_WAIT_S)
+        raws: list[bytes] = []
+        for signed_hash in tx_hashes:
+            raw = fetched.get(signed_hash) or self._held(signed_hash)
+            if raw is None:
+                raise Missing
+            raws.append(raw)
+        return raws
+
+    def _held(self, signed_hash: bytes) -> bytes | None:
+        tx = self._mempool.by_signed_hash(signed_hash)
+        return None if tx is None else tx.raw
+
+    async def _ask_transactions(self, peer: str, missing: list[bytes]) -> dict[bytes, bytes]:
+        try:
+            raws = await self._asker.transactions(peer, missing)
+        except (TimeoutError, Malformed):
+            return {}
+        wanted = set(missing)
+        return {h: raw for raw in raws if (h := signed_hash_of(raw)) in wanted}

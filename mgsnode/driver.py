@@ -1,0 +1,364 @@
+"""One loop: event -> `replica.step` -> effects in order. It adds no judgement.
+
+What blocks for the disk runs in a thread: the journal's sync (waited for before anything later
+is said) and the ledger's work (its answers come back as events). It is the only reader of the
+clock. A failed write or a broken assertion ends the node; it is never carried on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol, TypeVar
+
+import structlog
+
+from consensus import effects as fx
+from consensus import events as ev
+from consensus.messages import encode_message
+from consensus.replica import Replica
+from mgsnode.base.block import (
+    Certificate,
+    encode_block,
+    hash_header,
+    open_block,
+    open_certificate,
+)
+from mgsnode.base.codec import Value, encode
+from mgsnode.base.errors import Corrupt, Malformed, Rejected
+from mgsnode.base.keys import Signed
+from mgsnode.base.transaction import BAD_NONCE, Transaction
+from mgsnode.bodies import Bodies, Missing, OpenedBlock
+from mgsnode.exchange import Certified
+from mgsnode.guard import Guard
+from mgsnode.mempool import Mempool
+from state.ledger import Built, Committed, Ledger
+
+T = TypeVar("T")
+_log = structlog.get_logger("mgsnode.driver")
+_OPENED_MAX = 8  # blocks whose opened transactions are kept until they are decided or given up
+
+
+class Wire(Protocol):
+    """Where messages go: members' names and bytes."""
+
+    def send(self, name: str, payload: bytes) -> bool:
+        """To one member, on the consensus channel."""
+
+    def broadcast(self, payload: bytes) -> None:
+        """To every member, on the consensus channel."""
+
+
+class Halted(Corrupt):
+    """More than f members lied, or our ledger differs from a quorum's: never choose, stop."""
+
+
+def now() -> ev.Now:
+    """Both clocks. The only place that reads them for consensus."""
+    return ev.Now(time.monotonic_ns() // 1_000_000, time.time_ns() // 1_000_000)
+
+
+class Driver:
+    """Runs one `Replica` in real life."""
+
+    def __init__(
+        self,
+        replica: Replica,
+        *,
+        name: str,
+        guard: Guard | None,
+        ledger: Ledger,
+        mempool: Mempool,
+        bodies: Bodies,
+        wire: Wire,
+        on_behind: Callable[[str, int], None],
+        push_block: Callable[[str, int], None],
+        on_committed: Callable[[Committed, tuple[Transaction, ...]], None],
+        on_evidence: Callable[[fx.Evidence], None],
+        on_quarantine: Callable[[bytes], None],
+    ) -> None:
+        """`name` is our gateway's; `guard` is None for a node that votes for nothing."""
+        self.replica = replica
+        self._name = name
+        self._guard = guard
+        self._ledger = ledger
+        self._mempool = mempool
+        self._bodies = bodies
+        self._wire = wire
+        self._on_behind = on_behind
+        self._push_block = push_block
+        self._on_committed = on_committed
+        self._on_evidence = on_evidence
+        self._on_quarantine = on_quarantine
+        self._inbox: deque[ev.Event] = deque()
+        self._wake = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._opened: dict[bytes, OpenedBlock] = {}
+        self._told_work = False
+        self.ledger_thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
+        self._journal_thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
+        self.dropped: Counter[tuple[str, str]] = Counter()
+        self.views_entered = 0
+        self.evidence_found = 0
+        self._judge_by_era()
+
+    # In
+
+    def post(self, event: ev.Event) -> None:
+        """Puts an event into the inbox."""
+        self._inbox.append(event)
+        self._wake.set()
+
+    def tell_work(self) -> None:
+        """A transaction that could be executed waits."""
+        if not self._told_work:
+            self._told_work = True
+            self.post(ev.Work(True))
+
+    async def run(self) -> None:
+        """Works until cancelled. Raises what broke us."""
+        self.post(ev.Start())
+        loop = asyncio.ensure_future(self._work())
+        try:
+            await asyncio.wait((loop, self._failure), return_when=asyncio.FIRST_COMPLETED)
+            for done in (self._failure, loop):
+                if done.done():
+                    await done
+        finally:
+            tasks = (loop, *self._tasks)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self._journal_thread.shutdown()
+            self.ledger_thread.shutdown()
+
+    async def _work(self) -> None:
+        while True:
+            if not self._inbox:
+                self._wake.clear()
+                await self._wake.wait()
+            event = self._inbox.popleft()
+            if isinstance(event, ev.Advanced) and self._guard is not None:
+                self._guard.decided(event.header.height)
+            era = self.replica.era
+            wishes = self.replica.step(event, now())
+            if self.replica.era != era:
+                self._judge_by_era()
+            for effect in wishes:
+                await self._do(effect)
+
+    def _judge_by_era(self) -> None:
+        if self._guard is not None:
+            self._guard.court = self.replica.court
+
+    # Out
+
+    async def _do(self, effect: fx.Effect) -> None:
+        match effect:
+            case fx.Persist():
+                assert self._guard is not None
+                records = effect.records
+                guard = self._guard
+                await self._in_thread(self._journal_thread, lambda: guard.remember(records))
+            case fx.Say():
+                self._say(effect)
+            case fx.BuildBlock():
+                self._spawn(self._build(effect))
+            case fx.CheckBlock():
+                self._spawn(self._check(effect))
+            case fx.Decide():
+                self._spawn(self._decide(effect))
+            case fx.SetTimer():
+                self._set_timer(effect)
+            case fx.Behind():
+                self._on_behind(self._member(effect.source), effect.height)
+            case fx.SendBlock():
+                self._push_block(self._member(effect.to), effect.height)
+            case fx.Dropped():
+                self.dropped[effect.message, effect.why] += 1
+                _log.debug("dropped", sender=effect.sender, kind=effect.message, why=effect.why)
+            case fx.Evidence():
+                self.evidence_found += 1
+                self._on_evidence(effect)
+            case fx.Entered():
+                self._told_entered(effect)
+            case fx.Demote():
+                _log.error("this key votes no more", why=effect.why)
+            case fx.Halt():
+                raise Halted(effect.why)
+
+    def _member(self, index: int) -> str:
+        return self.replica.members.members[index].gateway
+
+    def _say(self, effect: fx.Say) -> None:
+        assert self._guard is not None
+        tail: Value = effect.tail
+        if effect.kind is Signed.NEW_VIEW:
+            tail = tuple(self._guard.sign(Signed.PRE_PREPARE, fields) for fields in effect.inner)
+        signature = self._guard.sign(effect.kind, effect.fields)
+        raw = encode_message(effect.kind, effect.fields, signature, tail)
+        if effect.to is not None:
+            self._wire.send(self._member(effect.to), raw)
+            return
+        self._wire.broadcast(raw)
+        self.post(ev.Received(self._name, raw))
+
+    def _set_timer(self, effect: fx.SetTimer) -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_later(
+            effect.after_ms / 1_000, self.post, ev.TimerFired(effect.name, effect.token)
+        )
+
+    def _told_entered(self, effect: fx.Entered) -> None:
+        self.views_entered += effect.active and effect.view > 0
+        _log.info(
+            "view", era=effect.era, view=effect.view, active=effect.active, why=effect.why,
+            primary=self.replica.primary,
+        )  # fmt: skip
+
+    # The ledger's work
+
+    async def _build(self, effect: fx.BuildBlock) -> None:
+        txs = self._mempool.pick()
+        if not txs and not effect.empty:
+            self._nothing_built(effect)
+            return
+        wall_ms = now().wall_ms
+
+        def work() -> tuple[Built, bytes, bytes] | None:
+            head = self._ledger.head
+            if head.hash != effect.parent:
+                return None
+            stamp = max(wall_ms, head.header.timestamp_ms + 1)
+            built = self._ledger.build(effect.parent, txs, stamp)
+            return built, encode(built.block.header), encode_block(built.block)
+
+        made = await self._in_thread(self.ledger_thread, work)
+        if made is None:
+            self._nothing_built(effect)
+            return
+        built, header, body = made
+        block_hash = hash_header(built.block.header)
+        self._set_aside(built)
+        if not built.included and not effect.empty:
+            await self._in_thread(self.ledger_thread, lambda: self._ledger.discard(block_hash))
+            self._nothing_built(effect)
+            return
+        self._keep_opened(block_hash, OpenedBlock(built.block, built.included))
+        hashes = tuple(tx.signed_hash for tx in built.included)
+        self.post(ev.BlockBuilt(effect.view, effect.height, block_hash, header, body, hashes))
+
+    def _nothing_built(self, effect: fx.BuildBlock) -> None:
+        self._told_work = False
+        self.post(ev.NothingBuilt(effect.view, effect.height))
+
+    def _set_aside(self, built: Built) -> None:
+        """Takes out of the waiting room what no block can hold; a bug's cause goes aside."""
+        for skipped in built.skipped:
+            if skipped.refusal is None:
+                self._on_quarantine(skipped.txid)
+            if skipped.refusal is None or skipped.refusal.code != BAD_NONCE[0]:
+                self._mempool.discard(skipped.txid)
+        for text in built.bugs:
+            _log.error("a transaction broke the ledger; it is set aside", traceback=text)
+
+    async def _check(self, effect: fx.CheckBlock) -> None:
+        try:
+            opened = await self._find(effect)
+        except Missing:
+            self.post(ev.BodyMissing(effect.hash))
+            return
+        except (Malformed, Rejected) as error:
+            self.post(ev.BlockChecked(effect.hash, f"a bad transaction: {error}", b""))
+            return
+
+        def work() -> tuple[str | None, bytes]:
+            if opened.block.header.height <= self._ledger.head.header.height:
+                return "its height is decided", b""
+            return self._ledger.check(opened.block, opened.txs), encode_block(opened.block)
+
+        why, body = await self._in_thread(self.ledger_thread, work)
+        if why is None:
+            self._keep_opened(effect.hash, opened)
+        else:
+            _log.warning("block refused", height=opened.block.header.height, why=why)
+        self.post(ev.BlockChecked(effect.hash, why, body))
+
+    async def _find(self, effect: fx.CheckBlock) -> OpenedBlock:
+        kept = self._opened.get(effect.hash)
+        if kept is not None:
+            return kept
+        body = self.replica.body(effect.hash)
+        if body is not None:
+            return await self._bodies.open(open_block(body))
+        sources = [self._member(index) for index in effect.sources]
+        return await self._bodies.find(effect.header, effect.tx_hashes, sources)
+
+    def _keep_opened(self, block_hash: bytes, opened: OpenedBlock) -> None:
+        while len(self._opened) >= _OPENED_MAX:
+            del self._opened[next(iter(self._opened))]
+        self._opened[block_hash] = opened
+
+    async def _decide(self, effect: fx.Decide) -> None:
+        def work() -> Committed | None:
+            if self._ledger.head.header.height >= effect.height:
+                return None  # a fetched block was quicker
+            return self._ledger.commit(effect.hash, effect.certificate)
+
+        committed = await self._in_thread(self.ledger_thread, work)
+        opened = self._opened.pop(effect.hash, None)
+        if committed is not None:
+            assert opened is not None
+            self._advanced(committed, opened.txs, effect.certificate)
+
+    async def apply(self, certified: Certified) -> None:
+        """Makes a fetched block durable if it is the next one. `Malformed`: it does not hold."""
+        block = open_block(certified.block)
+        certificate = open_certificate(certified.certificate)
+        if block.header.height != self._ledger.head.header.height + 1:
+            return
+        try:
+            opened = await self._bodies.open(block)
+        except Rejected as error:
+            raise Malformed(f"a block with a bad transaction: {error}") from None
+
+        def work() -> Committed | None:
+            if self._ledger.head.header.height >= block.header.height:
+                return None
+            return self._ledger.apply_certified(block, opened.txs, certificate)
+
+        committed = await self._in_thread(self.ledger_thread, work)
+        if committed is not None:
+            self._advanced(committed, opened.txs, certificate)
+
+    def _advanced(
+        self, committed: Committed, txs: tuple[Transaction, ...], certificate: Certificate
+    ) -> None:
+        self._mempool.forget(txs)
+        self._on_committed(committed, txs)
+        header = committed.block.header
+        members = self._ledger.head.validators
+        self.post(ev.Advanced(header, committed.hash, certificate, members))
+        self._told_work = self._mempool.has_work
+        self.post(ev.Work(self._told_work))
+
+    # Tasks
+
+    async def _in_thread(self, thread: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(thread, work)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Holds a task; what it raises ends the node (case 77)."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._on_done)
+
+    def _on_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not self._failure.done():
+            self._failure.set_exception(error)

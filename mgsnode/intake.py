@@ -1,0 +1,180 @@
+"""How transactions come in: opened, admitted, their signatures checked once, then waiting.
+
+From wallets (`submit`) and from peers (`on_gossip`) the way is the same; what a wallet brought
+here is passed on to the peers in batches. A peer that passes on what is no transaction, or is
+wrongly signed, is no honest peer: those check before they speak.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from mgsnode.base.codec import decode, encode
+from mgsnode.base.errors import Busy, Malformed, MgsError, Rejected
+from mgsnode.base.limits import FRAME_BYTES_MAX, MEMPOOL_TXS_MAX
+from mgsnode.base.transaction import BAD_SIGNATURE, Transaction
+from mgsnode.mempool import Mempool
+from mgsnode.verifier import Verifier
+
+GOSSIP_BYTES = 256 * 1024  # of one frame; small enough not to stand in the way of a vote
+_FRAMES_MAX = 256  # waiting from peers; the oldest give way, proposals bring them again
+_RETRY_MS = 500
+
+
+class Door(Protocol):
+    """The part of the ledger that judges at the door."""
+
+    def open_tx(self, raw: bytes) -> Transaction:
+        """Opened, else `Malformed` or `Rejected`."""
+
+    def check_admission(self, tx: Transaction) -> None:
+        """`Rejected` where no block could hold it."""
+
+    def next_nonce(self, sender: bytes, lane: int) -> int:
+        """The next nonce at the head."""
+
+
+class Intake:
+    """See the module's law."""
+
+    def __init__(
+        self,
+        door: Door,
+        mempool: Mempool,
+        verifier: Verifier,
+        *,
+        now_ms: Callable[[], int],
+        gossip: Callable[[bytes], None],
+        on_liar: Callable[[str, str], None],
+        on_work: Callable[[], None],
+    ) -> None:
+        self._door = door
+        self._mempool = mempool
+        self._verifier = verifier
+        self._now_ms = now_ms
+        self._gossip = gossip
+        self._on_liar = on_liar
+        self._on_work = on_work
+        self._checking = 0
+        self._outgoing: list[bytes] = []
+        self._frames: deque[tuple[str, bytes]] = deque(maxlen=_FRAMES_MAX)
+        self._frame_came = asyncio.Event()
+        self.quarantine: set[bytes] = set()  # txids that broke the ledger here (case 69)
+        self.refused = 0
+
+    async def submit(self, raws: Sequence[bytes]) -> list[Transaction | MgsError]:
+        """Takes in what a wallet brought, and tells the peers. One answer for each, in order."""
+        answers = await self._take(raws)
+        for answer in answers:
+            if isinstance(answer, Transaction):
+                self._tell(answer.raw)
+        return answers
+
+    async def _take(self, raws: Sequence[bytes]) -> list[Transaction | MgsError]:
+        if self._checking + len(raws) > MEMPOOL_TXS_MAX:
+            return [Busy("too much is being checked", _RETRY_MS) for _ in raws]
+        answers: list[Transaction | MgsError] = []
+        fresh: list[tuple[int, Transaction]] = []
+        for raw in raws:
+            answer = self._open(raw)
+            if isinstance(answer, Transaction) and answer.txid not in self._mempool:
+                fresh.append((len(answers), answer))
+            answers.append(answer)
+        self._checking += len(fresh)
+        try:
+            good = await self._verifier.check([tx for _, tx in fresh])
+        finally:
+            self._checking -= len(fresh)
+        for (place, tx), is_good in zip(fresh, good, strict=True):
+            refusal = self._add(tx) if is_good else Rejected(BAD_SIGNATURE)
+            if refusal is not None:
+                answers[place] = refusal
+                self.refused += 1
+        if self._mempool.has_work:
+            self._on_work()
+        return answers
+
+    def _open(self, raw: bytes) -> Transaction | MgsError:
+        try:
+            tx = self._door.open_tx(raw)
+            if tx.txid in self._mempool:
+                return tx
+            if tx.txid in self.quarantine:
+                raise Busy("this transaction is set aside on this node", 60_000)
+            self._door.check_admission(tx)
+            self._mempool.has_room_for(tx)
+        except (Malformed, Rejected, Busy) as refusal:
+            self.refused += 1
+            return refusal
+        return tx
+
+    def _add(self, tx: Transaction) -> MgsError | None:
+        nonce = self._door.next_nonce(tx.body.sender, tx.body.lane)
+        try:
+            self._mempool.add(tx, next_nonce=nonce, now_ms=self._now_ms())
+        except (Rejected, Busy) as refusal:
+            return refusal
+        return None
+
+    # Telling the peers
+
+    def _tell(self, raw: bytes) -> None:
+        if not self._outgoing:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._outgoing.append(raw)
+
+    def _flush(self) -> None:
+        raws, self._outgoing = self._outgoing, []
+        for batch in batches(raws):
+            self._gossip(encode(tuple(batch)))
+
+    def tell_again(self, txs: Sequence[Transaction]) -> None:
+        """Passes on once more what has waited for long: a peer may have missed it."""
+        for tx in txs:
+            self._tell(tx.raw)
+
+    # Hearing the peers
+
+    def on_gossip(self, peer: str, payload: bytes) -> None:
+        """A frame on the TX channel; looked at when its turn comes."""
+        self._frames.append((peer, payload))
+        self._frame_came.set()
+
+    async def run(self) -> None:
+        """Works off what peers pass on, one frame after the other. Runs for ever."""
+        while True:
+            await self._frame_came.wait()
+            self._frame_came.clear()
+            while self._frames:
+                peer, payload = self._frames.popleft()
+                await self._hear(peer, payload)
+
+    async def _hear(self, peer: str, payload: bytes) -> None:
+        try:
+            raws = decode(payload, bytes_max=FRAME_BYTES_MAX)
+            if type(raws) is not tuple or any(type(raw) is not bytes for raw in raws):
+                raise Malformed("gossip is a list of transactions")
+        except Malformed:
+            self._on_liar(peer, "malformed gossip")
+            return
+        for answer in await self._take(raws):
+            if isinstance(answer, Malformed):
+                self._on_liar(peer, "gossip of no transaction")
+            elif isinstance(answer, Rejected) and answer.code == BAD_SIGNATURE[0]:
+                self._on_liar(peer, "gossip of a bad signature")
+
+
+def batches(raws: Sequence[bytes]) -> list[list[bytes]]:
+    """`raws` in order, cut so that a batch has at most about `GOSSIP_BYTES`."""
+    out: list[list[bytes]] = []
+    room = 0
+    for raw in raws:
+        if room < len(raw) or not out:
+            out.append([])
+            room = GOSSIP_BYTES
+        out[-1].append(raw)
+        room -= len(raw) + 5
+    return out

@@ -1,0 +1,516 @@
+"""One node: builds every part, starts them, ties them together, stops them.
+
+The one place that knows all packages. It holds no rule of its own: who votes is the guard's and
+the replica's business, what is true the ledger's, whom to believe the certificate's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import shutil
+import signal
+import time
+from collections.abc import Awaitable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import structlog
+
+from consensus import effects as fx
+from consensus import events as ev
+from consensus.core import Config, Head
+from consensus.journal import Opened, Recovered
+from consensus.replica import Replica
+from mgsnode.api import NodeApi, as_api
+from mgsnode.base.block import PROTOCOL_VERSION
+from mgsnode.base.errors import MgsError
+from mgsnode.base.genesis import Genesis
+from mgsnode.base.keys import SigningKey
+from mgsnode.base.transaction import Transaction
+from mgsnode.base.validators import ValidatorSet
+from mgsnode.bodies import Bodies
+from mgsnode.config import Settings
+from mgsnode.driver import Driver
+from mgsnode.exchange import Certified, Exchange
+from mgsnode.guard import Guard, NoJournal
+from mgsnode.home import Home, NodeKeys, load_home_genesis
+from mgsnode.intake import Intake
+from mgsnode.mempool import Mempool
+from mgsnode.metrics import Metrics, cpu_seconds
+from mgsnode.sync import Sync
+from mgsnode.verifier import Verifier
+from p2p.frames import Channel
+from p2p.hello import MEMBER, OBSERVER
+from p2p.owner import PeerInfo
+from p2p.roster import Identity
+from p2p.switch import Switch
+from rpc.api import HealthCheck, NodeStatus, PeerStatus
+from rpc.server import RpcServer
+from state.chain import read_height_of
+from state.ledger import Committed, Ledger
+
+_log = structlog.get_logger("mgsnode.node")
+_HOUSEKEEPING_S = 1.0
+_EXPIRE_EVERY = 5  # seconds between looks for expired transactions
+_GOSSIP_AGAIN_MS = 2_000  # what waits longer may have been missed by somebody
+_GOSSIP_AGAIN_TXS = 512
+
+
+async def run(home: Path, settings: Settings, keys: NodeKeys) -> None:
+    """Runs the node of `home` until SIGTERM or SIGINT. Raises what ended it otherwise.
+
+    `MgsError`s are for the operator (their exit codes are the command line's business); anything
+    else is a bug or a broken machine.
+    """
+    node = Node(home, settings, keys)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        await node.start()
+        await node.wait(stop)
+    finally:
+        await node.stop()
+
+
+class Node:
+    """See the module's law."""
+
+    def __init__(self, home: Path, settings: Settings, keys: NodeKeys) -> None:
+        """Opens the journal and the store. Raises `ConfigError`, `Locked` or `Corrupt`."""
+        paths = Home(home)
+        self._settings = settings
+        self._paths = paths
+        self._since = time.monotonic()
+        self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._tasks: set[asyncio.Future[None]] = set()
+        self._heights: dict[str, int] = {}
+        self._stalled = ""
+        self._demoted = ""
+        genesis = load_home_genesis(home)
+        self.name = _gateway_of(genesis, keys) or keys.transport.name
+        self._guard = self._open_guard(paths, keys, genesis)
+        self.ledger = Ledger.open(paths.store, genesis)
+        self.mempool = Mempool()
+        self._verifier = Verifier(settings.verify.workers)
+        self._metrics = Metrics(self)
+        self._switch = self._make_switch(keys, genesis)
+        self.exchange = Exchange(
+            self, self._send_sync, on_head=self._on_head, on_block=self._on_block
+        )
+        self.bodies = Bodies(self.mempool, self._verifier, self.exchange, self.ledger.open_tx)
+        self.driver = self._make_driver(keys)
+        self.intake = Intake(
+            self.ledger,
+            self.mempool,
+            self._verifier,
+            now_ms=_mono_ms,
+            gossip=lambda payload: _ignore(self._switch.broadcast(Channel.TX, payload)),
+            on_liar=self._switch.penalise,
+            on_work=self.driver.tell_work,
+        )
+        self.sync = Sync(
+            self.exchange,
+            height=lambda: self.height,
+            apply=self.driver.apply,
+            on_fetching=lambda on: self.driver.post(ev.Fetching(on)),
+            on_liar=self._switch.penalise,
+            spawn=self._spawn,
+        )
+        self.api = NodeApi(
+            ledger=self.ledger,
+            mempool=self.mempool,
+            intake=self.intake,
+            probe=self,
+            metrics_text=self._metrics.text,
+        )
+        self._rpc = RpcServer(as_api(self.api), settings.rpc_settings())
+
+    def _open_guard(self, paths: Home, keys: NodeKeys, genesis: Genesis) -> Guard | None:
+        """The guard, or None with the reason: then we follow and vote for nothing (case 42)."""
+        if keys.vote is None:
+            self._demoted = "there is no vote key here"
+            return None
+        try:
+            return Guard(paths.journal, SigningKey(keys.vote.seed), genesis.hash)
+        except NoJournal as error:
+            self._demoted = str(error)
+            _log.error("this node follows and votes for nothing", why=self._demoted)
+            return None
+
+    def _make_switch(self, keys: NodeKeys, genesis: Genesis) -> Switch:
+        peers = [
+            PeerInfo(g.name, g.transport_certificate, *self._endpoint(g.name, g.endpoint), MEMBER)
+            for g in genesis.gateways
+            if g.name != self.name
+        ]
+        peers += [
+            PeerInfo(o.name, bytes.fromhex(o.certificate), o.host, o.port, OBSERVER)
+            for o in self._settings.p2p.observers
+            if o.name != self.name
+        ]
+        own = next((g for g in genesis.gateways if g.name == self.name), None)
+        identity = Identity(
+            self.name,
+            keys.transport.certificate,
+            keys.transport.seed,
+            OBSERVER if own is None else MEMBER,
+        )
+        p2p = self._settings.p2p
+        return Switch(
+            identity,
+            genesis.hash,
+            (p2p.host, p2p.port),
+            peers,
+            self._on_message,
+            self._on_peer,
+            on_failure=self._fail,
+            random=random.SystemRandom().random,
+        )
+
+    def _endpoint(self, name: str, endpoint: str) -> tuple[str, int]:
+        host, _, port = self._settings.p2p.endpoints.get(name, endpoint).rpartition(":")
+        return host.strip("[]"), int(port)
+
+    def _make_driver(self, keys: NodeKeys) -> Driver:
+        head = self.ledger.head
+        stored = self.ledger.stored_block(head.header.height)
+        assert stored is not None
+        public_key = keys.vote.public_key if keys.vote is not None else bytes(32)
+        opened = Opened(1, self.ledger.genesis_hash, public_key)
+        barrier = head.header.next_valset_hash != head.header.valset_hash
+        era = head.header.era + barrier
+        replica = Replica(
+            Config(self.ledger.genesis_hash, public_key, self._settings.consensus.view_timeout_ms),
+            head=Head(head.header, head.hash, stored[2], _mono_ms()),
+            era=era,
+            members=head.validators,
+            before=self._members_before(barrier, head.header.height),
+            recovered=Recovered(opened) if self._guard is None else self._guard.recovered_copy(),
+            demoted=self._demoted or None,
+        )
+        return Driver(
+            replica,
+            name=self.name,
+            guard=self._guard,
+            ledger=self.ledger,
+            mempool=self.mempool,
+            bodies=self.bodies,
+            wire=self,
+            on_behind=lambda name, height: self.sync.hint(name, height),
+            push_block=self.exchange.push_block,
+            on_committed=self._on_committed,
+            on_evidence=self._on_evidence,
+            on_quarantine=lambda txid: self.intake.quarantine.add(txid),
+        )
+
+    def _members_before(self, barrier: bool, height: int) -> ValidatorSet | None:
+        """Who certified the head, where it ended their era."""
+        return self.ledger.validators(height) if barrier else None
+
+    # Life
+
+    async def start(self) -> None:
+        """Opens the doors. Returns when peers and wallets can be answered."""
+        self._spawn(self.driver.run())
+        self._spawn(self.intake.run())
+        self._spawn(self._metrics.watch_lag())
+        self._spawn(self._keep_house())
+        await self._switch.start()
+        await self._rpc.start()
+        _log.info(
+            "started", gateway=self.name, height=self.height, p2p=self._switch.port,
+            rpc=self._rpc.port, votes=self._demoted or "yes",
+        )  # fmt: skip
+
+    async def wait(self, stop: asyncio.Event) -> None:
+        """Until `stop` is set. Raises what broke us."""
+        stopping = asyncio.ensure_future(stop.wait())
+        await asyncio.wait((stopping, self._failure), return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if self._failure.done():
+            await self._failure
+
+    async def stop(self) -> None:
+        """Closes the doors, ends the tasks, then the store: nobody reads it any more (case 47)."""
+        await self._rpc.stop()
+        await self._switch.stop()
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._verifier.close()
+        self.ledger.close()
+        if self._guard is not None:
+            self._guard.close()
+
+    def _spawn(self, work: Awaitable[None]) -> None:
+        """Holds a task; its failure ends the node (case 77)."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._on_task_done)
+
+    def _on_task_done(self, task: asyncio.Future[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        if not self._failure.done():
+            self._failure.set_exception(error)
+
+    # Peers
+
+    def send(self, name: str, payload: bytes) -> bool:
+        """A consensus message to one member."""
+        return self._switch.send(name, Channel.CONSENSUS, payload)
+
+    def broadcast(self, payload: bytes) -> None:
+        """A consensus message to every member."""
+        self._switch.broadcast(Channel.CONSENSUS, payload)
+
+    def _send_sync(self, name: str, payload: bytes) -> bool:
+        return self._switch.send(name, Channel.SYNC, payload)
+
+    def _on_message(self, peer: str, channel: Channel, payload: bytes) -> None:
+        if channel is Channel.CONSENSUS:
+            self.driver.post(ev.Received(peer, payload))
+        elif channel is Channel.TX:
+            self.intake.on_gossip(peer, payload)
+        else:
+            try:
+                self.exchange.on_message(peer, payload)
+            except MgsError:
+                self._switch.penalise(peer, "malformed sync message")
+
+    def _on_peer(self, name: str, up: bool) -> None:
+        if up:
+            self.driver.post(ev.PeerUp(name))
+            self.exchange.tell_head(name, self.height)
+        else:
+            self.sync.forget(name)
+
+    def _on_head(self, peer: str, height: int) -> None:
+        self._heights[peer] = height
+        if height > self.height:
+            self.sync.hint(peer, height)
+
+    def _on_block(self, peer: str, certified: Certified) -> None:
+        """A block that somebody thinks we lack: fetched the ordinary way if we do."""
+        self._spawn(self._take_pushed(peer, certified))
+
+    async def _take_pushed(self, peer: str, certified: Certified) -> None:
+        try:
+            await self.driver.apply(certified)
+        except MgsError as error:
+            if not isinstance(error, NoJournal):
+                self._switch.penalise(peer, "pushed a bad block")
+
+    # What peers are answered from
+
+    def certified(self, height: int) -> Certified | None:
+        """A decided block and its certificate."""
+        stored = self.ledger.stored_block(height)
+        certificate = self.ledger.certificate_bytes(height)
+        if stored is None or certificate is None:
+            return None
+        return Certified(stored[1], certificate)
+
+    def body(self, block_hash: bytes) -> bytes | None:
+        """The encoded block with this hash, being voted on or decided."""
+        held = self.driver.replica.body(block_hash)
+        if held is not None:
+            return held
+        with self.ledger.view() as view:
+            height = read_height_of(view.rows, block_hash)
+        stored = None if height is None else self.ledger.stored_block(height)
+        return None if stored is None else stored[1]
+
+    def raw_transaction(self, signed_hash: bytes) -> bytes | None:
+        """A waiting transaction."""
+        tx = self.mempool.by_signed_hash(signed_hash)
+        return None if tx is None else tx.raw
+
+    # What happens
+
+    def _on_committed(self, committed: Committed, txs: tuple[Transaction, ...]) -> None:
+        self._metrics.transactions.inc(len(txs))
+        self.api.on_committed(committed, txs)
+        for observer in self._settings.p2p.observers:
+            self.exchange.tell_head(observer.name, committed.block.header.height)
+
+    def _on_evidence(self, evidence: fx.Evidence) -> None:
+        """Kept for ever: who said two things in one place (case 13)."""
+        member = self.driver.replica.members.members[evidence.member].gateway
+        record = {
+            "gateway": member,
+            "kind": evidence.kind.name,
+            "first": [part.hex() for part in evidence.first],
+            "second": [part.hex() for part in evidence.second],
+        }
+        _log.error("a gateway contradicted itself", gateway=member, kind=evidence.kind.name)
+        path = self._paths.root / "data" / "evidence.jsonl"
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+
+    async def _keep_house(self) -> None:
+        """Every second: room on the disk, expired transactions, gossip that was missed."""
+        rounds = 0
+        while True:
+            await asyncio.sleep(_HOUSEKEEPING_S)
+            rounds += 1
+            self._watch_disk()
+            self.intake.tell_again(
+                self.mempool.older_than(_mono_ms() - _GOSSIP_AGAIN_MS, count=_GOSSIP_AGAIN_TXS)
+            )
+            if rounds % _EXPIRE_EVERY == 0:
+                expired = self.mempool.expire(self.ledger.head.header.timestamp_ms)
+                self.api.on_expired(expired)
+
+    def _watch_disk(self) -> None:
+        """Below the floor of free space this node votes for nothing and serves reads (case 44)."""
+        free = shutil.disk_usage(self._paths.store).free
+        floor = self._settings.store.free_bytes_min
+        why = f"{free // 2**20} MiB free on the disk, the floor is {floor // 2**20}"
+        why = why if free < floor else ""
+        if bool(why) != bool(self._stalled):
+            _log.warning("disk", why=why or "room again")
+            self.driver.post(ev.Stalled(why))
+        self._stalled = why
+
+    # How it is
+
+    @property
+    def height(self) -> int:
+        """The last durable height."""
+        return self.ledger.head.header.height
+
+    def status(self) -> NodeStatus:
+        """For `node_status`."""
+        head = self.ledger.head
+        replica = self.driver.replica
+        votes = replica.me is not None and replica.demoted is None and self._guard is not None
+        return NodeStatus(
+            chain=self.ledger.genesis_hash.hex(),
+            chain_id=self.ledger.genesis.chain_id,
+            protocol=PROTOCOL_VERSION,
+            version=version("mgsnode"),
+            node_id=self.name,
+            gateway=self.name if replica.me is not None else "",
+            role="validator" if votes else "observer",
+            height=head.header.height,
+            block_hash=head.hash.hex(),
+            block_time_ms=head.header.timestamp_ms,
+            state_root=head.header.state_root.hex(),
+            era=replica.era,
+            view=replica.view,
+            primary=replica.primary,
+            syncing=self.sync.fetching,
+            peers=sum(peer.connected for peer in self._switch.peers()),
+            mempool_txs=len(self.mempool),
+            mempool_bytes=self.mempool.bytes,
+            uptime_s=int(time.monotonic() - self._since),
+        )
+
+    def peers(self) -> Sequence[PeerStatus]:
+        """For `node_peers`."""
+        return [
+            PeerStatus(
+                name=peer.name,
+                role=peer.role,
+                address=peer.address,
+                connected=peer.connected,
+                inbound=peer.connected and not peer.dialled,
+                height=self._heights.get(peer.name, 0),
+                round_trip_ms=round(peer.rtt_ms or 0),
+                sent_bytes=peer.bytes_out,
+                received_bytes=peer.bytes_in,
+            )
+            for peer in self._switch.peers()
+        ]
+
+    def health(self) -> Sequence[HealthCheck]:
+        """For `node_health`."""
+        replica = self.driver.replica
+        connected = sum(peer.connected for peer in self._switch.peers())
+        needed = replica.members.quorum - 1
+        why = self._demoted or replica.demoted or ""
+        return [
+            HealthCheck("disk", not self._stalled, self._stalled),
+            HealthCheck("peers", connected >= needed, f"{connected} connected, {needed} needed"),
+            HealthCheck("vote", not why and replica.may_bind, why),
+            HealthCheck("sync", not self.sync.fetching, f"target {self.sync.target}"),
+            HealthCheck("evidence", not self.driver.evidence_found, "see data/evidence.jsonl"),
+        ]
+
+    def ready(self) -> str | None:
+        """For `/readyz`."""
+        if self._stalled:
+            return self._stalled
+        if self.sync.fetching:
+            return f"catching up: height {self.height} of {self.sync.target}"
+        connected = sum(peer.connected for peer in self._switch.peers())
+        needed = self.driver.replica.members.quorum - 1
+        if connected < needed:
+            return f"{connected} peers connected, {needed} needed"
+        return None
+
+    def gauges(self) -> dict[str, float]:
+        """For `/metrics`."""
+        replica = self.driver.replica
+        return {
+            "height": self.height,
+            "view": replica.view,
+            "view_active": replica.active,
+            "era": replica.era,
+            "mempool_transactions": len(self.mempool),
+            "mempool_bytes": self.mempool.bytes,
+            "peers_connected": sum(peer.connected for peer in self._switch.peers()),
+            "stable_height": replica.stable,
+            "sync_target_height": self.sync.target,
+            "resident_bytes": _resident_bytes(),
+            **{f"consensus_{name}": size for name, size in replica.sizes().items()},
+        }
+
+    def counts(self) -> dict[str, float]:
+        """For `/metrics`."""
+        stats = self.ledger.store_stats
+        guard = self._guard
+        return {
+            "cpu_seconds": cpu_seconds(),
+            "signature_checks": self._verifier.checks,
+            "store_syncs": stats.syncs,
+            "store_bytes_written": stats.bytes_written,
+            "journal_syncs": guard.syncs if guard else 0,
+            "journal_bytes_written": guard.bytes_written if guard else 0,
+            "views_entered": self.driver.views_entered,
+            "evidence_found": self.driver.evidence_found,
+            "messages_dropped": sum(self.driver.dropped.values()),
+            "transactions_refused_at_door": self.intake.refused,
+        }
+
+
+def _gateway_of(genesis: Genesis, keys: NodeKeys) -> str | None:
+    """Whose node this is: the member with our transport certificate."""
+    for gateway in genesis.gateways:
+        if gateway.transport_certificate == keys.transport.certificate:
+            return gateway.name
+    return None
+
+
+def _mono_ms() -> int:
+    return time.monotonic_ns() // 1_000_000
+
+
+def _resident_bytes() -> int:
+    with Path("/proc/self/statm").open(encoding="ascii") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _ignore(_value: object) -> None:
+    return None
