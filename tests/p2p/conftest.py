@@ -55,6 +55,7 @@ class Node:
     ) -> None:
         info = next(m for m in members if m.name == name)
         self.name = name
+        self.members = members
         self.messages: list[tuple[str, Channel, bytes]] = []
         self.events: list[tuple[str, bool]] = []
         self.failures: list[BaseException] = []

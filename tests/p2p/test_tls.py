@@ -133,6 +133,7 @@ def test_without_memory_files_the_key_passes_through_a_file_that_is_removed(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.filterwarnings("ignore:Parsed a serial number")
 @given(st.binary(max_size=300), st.integers(0, 10**6), st.integers(0, 255))
 def test_check_certificate_answers_for_any_bytes(junk: bytes, at: int, byte: int) -> None:
     assert check_certificate(junk) is not None
