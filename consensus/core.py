@@ -236,6 +236,7 @@ class Core:
         self.choice.clear()
         self.base = 0
         self.building = None
+        self.checking.clear()  # whom to ask for a body differs in the next view (case 28)
         self.view_changes.clear()
         self.install = None
         self.complaint = None

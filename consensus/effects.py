@@ -43,7 +43,8 @@ class CheckBlock(NamedTuple):
     """Get the body, execute it, compare every root; answer `BlockChecked`.
 
     `tx_hashes` is None for a block proposed again: then the body is asked for by `hash`.
-    `sources` are members who ought to have it.
+    `sources` are members who ought to have it. A second `CheckBlock` of one hash replaces the
+    first: the view has changed, and others are to be asked.
     """
 
     hash: bytes
