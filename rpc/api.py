@@ -7,14 +7,11 @@ is the ledger at its head, read-only and consistent with itself; it may be used 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 from mgsnode.base.errors import MgsError
-
-if TYPE_CHECKING:
-    from state.view import View
-
-    from state.registry import Registry
+from state.registry import Registry
+from state.view import View
 
 Status: TypeAlias = Literal["pending", "committed", "refused"]
 

@@ -8,6 +8,7 @@ since a read cannot have changed anything.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -57,6 +58,7 @@ class Context(NamedTuple):
     methods: Mapping[str, Method]
     session: Session | None
     left_ms: Callable[[], int]  # until this message must be answered
+    heavy: asyncio.Semaphore  # one walk over the whole state at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ class Dispatcher:
         self._methods = {method.name: method for method in methods}
         assert len(self._methods) == len(methods), "a method stands twice"
         self._clock_s = clock_s
+        self._heavy = asyncio.Semaphore(1)
         self.answered: Counter[tuple[str, int]] = Counter()  # (method, error code or 0)
 
     async def answer(self, raw: bytes, meter: Meter, session: Session | None = None) -> bytes:
@@ -99,6 +102,7 @@ class Dispatcher:
             self._methods,
             session,
             lambda: max(0, round((deadline_s - self._clock_s()) * 1000)),
+            self._heavy,
         )
         answers: list[bytes] = []
         size = 0

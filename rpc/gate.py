@@ -88,9 +88,10 @@ class Gate(asyncio.Protocol):
 
     def end(self, answer_bytes: int) -> None:
         """The answer is made; the caller now has to take it, and to ask again or leave."""
-        self._working = False
+        was_working, self._working = self._working, False
         if self._transport is None:
-            self._gates.release(self)
+            if was_working:
+                self._gates.release(self)
             return
         seconds = HALF_OPEN_S + answer_bytes / DRAIN_BYTES_PER_S
         self._deadline_s = self._gates.clock_s() + seconds
@@ -113,6 +114,7 @@ class Gates:
     """
 
     def __init__(self, highest: int, highest_per_ip: int, clock_s: Callable[[], float]) -> None:
+        assert highest_per_ip > 0
         self._highest = highest
         self._highest_per_ip = highest_per_ip
         self.clock_s = clock_s

@@ -24,7 +24,7 @@ class Meter:
     def take(self, items: int, now_s: float) -> int:
         """0 if `items` were taken, else the milliseconds until it is worth asking again."""
         self._fill(now_s)
-        if self._left > 0:
+        if self._left >= 1:
             self._left -= items
             return 0
         return max(1, round((1 - self._left) * 1000 / self._per_s))

@@ -72,3 +72,11 @@ STATE_PROOF: Final[Schema] = obj(
     key=HEX, value=nullable(HEX), nodes=array(HEX), bucket=HEX,
     header=HEADER, certificate=nullable(CERTIFICATE),
 )  # fmt: skip
+RECEIPT: Final[Schema] = obj(txid=HASH, code=INT, reason=TEXT, fee=AMOUNT, events=array(EVENT))
+TX_BODY: Final[Schema] = obj(
+    kind=TEXT, sender=ADDRESS, nonce=INT, lane=INT, valid_until=TIME_MS, fee_max=AMOUNT,
+    payer=nullable(ADDRESS), fields=ANY,
+)  # fmt: skip
+TX: Final[Schema] = obj(
+    **TX_BODY["properties"], signatures=array(obj(public_key=HASH, signature=HEX))
+)

@@ -115,10 +115,10 @@ class NoParams(Params):
 
 
 class PageParams(Params):
-    """A list from its start."""
+    """A list of everything, from its start."""
 
-    limit: Limit = LIST_LIMIT
     cursor: Cursor | None = None
+    limit: Limit = LIST_LIMIT
 
 
 P = TypeVar("P", bound=Params)

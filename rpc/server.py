@@ -96,6 +96,8 @@ class RpcServer:
             refusal = self._refuse(request)
             response = refusal or await self._route(request, gate)
             return response
+        except (ConnectionError, web.RequestPayloadError):
+            return _plain(400, "the request did not arrive whole")
         finally:
             body = response.body if isinstance(response, web.Response) else None
             gate.end(len(body) if isinstance(body, bytes) else 0)

@@ -1,0 +1,160 @@
+"""For account holders: what an account has, did and may do."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from mgsnode.base.address import address_text
+from mgsnode.base.hashing import address_of
+from rpc.dispatch import Context, Method
+from rpc.limits import LIST_LIMIT
+from rpc.present import certificate_json, header_json, receipt_json
+from rpc.read import Executed, certificate_at, executed_at
+from rpc.results import (
+    ADDRESS,
+    AMOUNT,
+    BOOL,
+    EVENT,
+    HASH,
+    HEIGHT,
+    INT,
+    STATE_PROOF,
+    TEXT,
+    TIME_MS,
+    array,
+    mapping,
+    nullable,
+    obj,
+    page,
+)
+from rpc.schema import Address, Cursor, Limit, Params, PublicKey, make_cursor, open_cursor
+from state import chain
+from state.proof import proof_json
+from state.tx.accounts import ACCOUNT
+from state.view import View
+
+
+class _GetParams(Params):
+    address: Address
+    proof: bool = False
+
+
+class _HistoryParams(Params):
+    address: Address
+    cursor: Cursor | None = None
+    limit: Limit = LIST_LIMIT
+
+
+class _KeyParams(Params):
+    public_key: PublicKey
+
+
+async def _get(ctx: Context, params: _GetParams) -> object:
+    with ctx.api.view() as view:
+        account = view.account(params.address)
+        answer: dict[str, object] = {
+            "height": view.height,
+            "address": address_text(params.address, ctx.api.hrp),
+            "dollar": str(account.dollar),
+            "token": str(account.token),
+            "nonces": {str(lane): nonce for lane, nonce in account.nonces},
+            "keys": [key.hex() for key in account.keys],
+            "threshold": account.threshold,
+            "frozen": False,
+        }
+        if params.proof:
+            answer["proof"] = _proof(view, params.address)
+        return answer
+
+
+def _proof(view: View, address: bytes) -> dict[str, object]:
+    state_key, row, proof = view.prove(ACCOUNT, address)
+    certificate, members = certificate_at(view, view.height)
+    return {
+        "key": state_key.hex(),
+        "value": None if row is None else row.hex(),
+        **proof_json(proof),
+        "header": header_json(view.header),
+        "certificate": certificate_json(certificate, members),
+    }
+
+
+async def _history(ctx: Context, params: _HistoryParams) -> object:
+    after = None
+    if params.cursor is not None:
+        after = chain.Place(*open_cursor("history", params.cursor, int, int))
+    return await asyncio.to_thread(_read_history, ctx, params, after)
+
+
+def _read_history(ctx: Context, params: _HistoryParams, after: chain.Place | None) -> object:
+    with ctx.api.view() as view:
+        items: list[object] = []
+        cursor = None
+        last: tuple[int, int] = (0, 0)
+        executed: Executed | None = None
+        for place in chain.read_history(view.rows, params.address, after=after):
+            if len(items) == params.limit:
+                cursor = make_cursor("history", *last)
+                break
+            if executed is None or executed.block.header.height != place.height:
+                executed = executed_at(view, place.height)
+            items.append(_entry(ctx, executed, place))
+            last = place
+        return {"height": view.height, "items": items, "next_cursor": cursor}
+
+
+def _entry(ctx: Context, executed: Executed, place: chain.Place) -> dict[str, object]:
+    """One transaction that touched the account, or work that fell due (kind null)."""
+    height, index = place
+    tx = executed.transaction(index)
+    receipt = receipt_json(executed.receipts[index], ctx.api.registry, ctx.api.hrp)
+    return {
+        "height": height,
+        "index": index,
+        "time_ms": executed.block.header.timestamp_ms,
+        "kind": None if tx is None else tx.body.kind,
+        "sender": None if tx is None else address_text(tx.body.sender, ctx.api.hrp),
+        **receipt,
+    }
+
+
+async def _address(ctx: Context, params: _KeyParams) -> object:
+    height = ctx.api.status().height
+    text = address_text(address_of(params.public_key), ctx.api.hrp)
+    return {"height": height, "address": text}
+
+
+METHODS: Final = (
+    Method(
+        name="account_get",
+        summary="An account, zeros if never seen; with `proof`, a path to a certified root.",
+        params=_GetParams,
+        result=obj(
+            "proof",
+            height=HEIGHT, address=ADDRESS, dollar=AMOUNT, token=AMOUNT, nonces=mapping(INT),
+            keys=array(HASH), threshold=INT, frozen=BOOL, proof=STATE_PROOF,
+        ),
+        run=_get,
+    ),
+    Method(
+        name="account_history",
+        summary="What touched an account, oldest first; it only ever grows.",
+        params=_HistoryParams,
+        result=page(
+            obj(
+                height=INT, index=INT, time_ms=TIME_MS, txid=HASH, kind=nullable(TEXT),
+                sender=nullable(ADDRESS), code=INT, reason=TEXT, fee=AMOUNT, events=array(EVENT),
+            )
+        ),
+        run=_history,
+        cost=20,
+    ),
+    Method(
+        name="account_address",
+        summary="The address of a public key.",
+        params=_KeyParams,
+        result=obj(height=HEIGHT, address=ADDRESS),
+        run=_address,
+    ),
+)  # fmt: skip

@@ -1,0 +1,233 @@
+"""For buyers and shops: shops with their terms and figures, orders with their lines."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Final
+
+from mgsnode.base.address import address_text
+from rpc.dispatch import Context, Method
+from rpc.errors import invalid_params, not_found
+from rpc.limits import LIST_LIMIT
+from rpc.lists import read_page
+from rpc.results import (
+    ADDRESS,
+    AMOUNT,
+    HASH,
+    HEIGHT,
+    INT,
+    TEXT,
+    TIME_MS,
+    array,
+    mapping,
+    nullable,
+    obj,
+    page,
+)
+from rpc.schema import Address, Cursor, Hash32, Limit, Params
+from state.tx.money import HOLD
+from state.tx.orders import (
+    ALL_SHOPS,
+    COMMISSION,
+    ESCROW,
+    FAMILY_NUMBER,
+    HOLDBACK,
+    OF_BUYER,
+    OF_OWNER,
+    OF_SHOP,
+    Order,
+    Shop,
+)
+from state.view import View
+
+_PURPOSES: Final = {ESCROW: "escrow", HOLDBACK: "holdback", COMMISSION: "commission"}
+
+
+class _ShopParams(Params):
+    shop: Hash32
+
+
+class _ShopsParams(Params):
+    owner: Address | None = None
+    cursor: Cursor | None = None
+    limit: Limit = LIST_LIMIT
+    positions: ClassVar[tuple[str, ...]] = ("cursor", "limit")
+
+
+class _OrderParams(Params):
+    order: Hash32
+
+
+class _OrdersParams(Params):
+    buyer: Address | None = None
+    cursor: Cursor | None = None
+    limit: Limit = LIST_LIMIT
+    shop: Hash32 | None = None
+    positions: ClassVar[tuple[str, ...]] = ("buyer", "cursor", "limit")
+
+
+def _shop_json(shop_id: bytes, row: Shop, hrp: str) -> dict[str, object]:
+    return {
+        "shop": shop_id.hex(),
+        "owner": address_text(row.owner, hrp),
+        "name": row.name,
+        "gateway": row.gateway,
+        "ship_within_ms": row.ship_within_ms,
+        "complete_after_ms": row.complete_after_ms,
+        "return_window_ms": row.return_window_ms,
+        "holdback_bp": row.holdback_bp,
+        "commission_bp": row.commission_bp,
+        "arbiter": address_text(row.arbiter, hrp),
+        "opened_ms": row.opened_ms,
+        "orders": row.orders,
+        "cancelled": row.cancelled,
+        "completed": row.completed,
+        "final": row.final,
+        "paid": str(row.paid),
+        "refunded": str(row.refunded),
+        "final_volume": str(row.final_volume),
+    }
+
+
+async def _shop(ctx: Context, params: _ShopParams) -> object:
+    with ctx.api.view() as view:
+        row = view.shop(params.shop)
+        if row is None:
+            raise not_found("shop")
+        return {"height": view.height, **_shop_json(params.shop, row, ctx.api.hrp)}
+
+
+async def _shops(ctx: Context, params: _ShopsParams) -> object:
+    number, owner = (ALL_SHOPS, b"") if params.owner is None else (OF_OWNER, params.owner)
+    with ctx.api.view() as view:
+
+        def one(shop_id: bytes) -> object:
+            row = view.shop(shop_id)
+            assert row is not None, "a shop is never removed"
+            return _shop_json(shop_id, row, ctx.api.hrp)
+
+        return read_page(view, number, owner, params.cursor, params.limit, one)
+
+
+def _order_json(order_id: bytes, row: Order, hrp: str) -> dict[str, object]:
+    return {
+        "order": order_id.hex(),
+        "shop": row.shop.hex(),
+        "buyer": address_text(row.buyer, hrp),
+        "status": row.status,
+        "total": str(row.total),
+        "refunded": str(row.refunded),
+        "refunded_from_escrow": str(row.from_escrow),
+        "to_shop": str(row.to_shop),
+        "fee": str(row.fee),
+        "commission": str(row.commission),
+        "due_live_ms": row.due_ms or None,
+        "fee_bp": row.fee_bps,
+        "fee_minimum": str(row.fee_minimum),
+        "complete_after_ms": row.complete_after_ms,
+        "return_window_ms": row.return_window_ms,
+        "holdback_bp": row.holdback_bp,
+        "commission_bp": row.commission_bp,
+        "line_count": row.lines,
+        "paid_ms": row.paid_ms,
+        "shipped_ms": row.shipped_ms or None,
+        "completed_ms": row.completed_ms or None,
+        "closed_ms": row.closed_ms or None,
+        "reference": row.reference,
+    }
+
+
+def _lines_json(view: View, order_id: bytes) -> list[dict[str, object]]:
+    return [
+        {
+            "sku": line.sku,
+            "quantity": line.quantity,
+            "unit_price": str(line.unit_price),
+            "batch": line.batch[0].hex() if line.batch else None,
+            "refunded": refunded,
+        }
+        for line, refunded in view.order_lines(order_id)
+    ]
+
+
+async def _order(ctx: Context, params: _OrderParams) -> object:
+    with ctx.api.view() as view:
+        row = view.order(params.order)
+        if row is None:
+            raise not_found("order")
+        hold = view.reader.get(HOLD, (FAMILY_NUMBER, params.order))
+        held = dict(hold.parts) if hold else {}
+        return {
+            "height": view.height,
+            **_order_json(params.order, row, ctx.api.hrp),
+            "held": {name: str(held.get(purpose, 0)) for purpose, name in _PURPOSES.items()},
+            "lines": _lines_json(view, params.order),
+        }
+
+
+async def _orders(ctx: Context, params: _OrdersParams) -> object:
+    if (params.buyer is None) == (params.shop is None):
+        raise invalid_params("one of buyer and shop")
+    number, owner = OF_BUYER, params.buyer or b""
+    if params.shop is not None:
+        number, owner = OF_SHOP, params.shop
+    with ctx.api.view() as view:
+
+        def one(order_id: bytes) -> object:
+            row = view.order(order_id)
+            assert row is not None, "an order is never removed"
+            return _order_json(order_id, row, ctx.api.hrp)
+
+        return read_page(view, number, owner, params.cursor, params.limit, one)
+
+
+_SHOP: Final[dict[str, Any]] = {
+    "shop": HASH, "owner": ADDRESS, "name": TEXT, "gateway": TEXT, "ship_within_ms": INT,
+    "complete_after_ms": INT, "return_window_ms": INT, "holdback_bp": INT, "commission_bp": INT,
+    "arbiter": ADDRESS, "opened_ms": TIME_MS, "orders": INT, "cancelled": INT, "completed": INT,
+    "final": INT, "paid": AMOUNT, "refunded": AMOUNT, "final_volume": AMOUNT,
+}  # fmt: skip
+_ORDER: Final[dict[str, Any]] = {
+    "order": HASH, "shop": HASH, "buyer": ADDRESS, "status": TEXT, "total": AMOUNT,
+    "refunded": AMOUNT, "refunded_from_escrow": AMOUNT, "to_shop": AMOUNT, "fee": AMOUNT,
+    "commission": AMOUNT, "due_live_ms": nullable(TIME_MS), "fee_bp": INT, "fee_minimum": AMOUNT,
+    "complete_after_ms": INT, "return_window_ms": INT, "holdback_bp": INT, "commission_bp": INT,
+    "line_count": INT, "paid_ms": TIME_MS, "shipped_ms": nullable(TIME_MS),
+    "completed_ms": nullable(TIME_MS), "closed_ms": nullable(TIME_MS), "reference": TEXT,
+}  # fmt: skip
+_LINE: Final = obj(
+    sku=TEXT, quantity=INT, unit_price=AMOUNT, batch=nullable(HASH), refunded=INT
+)  # fmt: skip
+
+METHODS: Final = (
+    Method(
+        name="shop_get",
+        summary="A shop by the txid that opened it: its terms and its figures.",
+        params=_ShopParams,
+        result=obj(height=HEIGHT, **_SHOP),
+        run=_shop,
+    ),
+    Method(
+        name="shop_list",
+        summary="All shops, or those of an owner, in the order of opening.",
+        params=_ShopsParams,
+        result=page(obj(**_SHOP)),
+        run=_shops,
+        cost=10,
+    ),
+    Method(
+        name="order_get",
+        summary="An order by the txid that paid it, with its lines and what is held of it.",
+        params=_OrderParams,
+        result=obj(height=HEIGHT, **_ORDER, held=mapping(AMOUNT), lines=array(_LINE)),
+        run=_order,
+        cost=2,
+    ),
+    Method(
+        name="order_list",
+        summary="The orders of a buyer or at a shop, oldest first, without their lines.",
+        params=_OrdersParams,
+        result=page(obj(**_ORDER)),
+        run=_orders,
+        cost=10,
+    ),
+)  # fmt: skip
