@@ -127,21 +127,21 @@ class BlockRun:
         """
         body = tx.body
         ctx, draft = self._ctx, self._draft
-        kind, fee = check_envelope(
+        draft.begin()
+        kind, fee, sender = check_envelope(
             self._registry, draft, self._params, tx, time_ms=ctx.time_ms, is_signed=is_signed
         )
-        if body.nonce != next_nonce(account_of(draft, body.sender), body.lane):
+        if body.nonce != next_nonce(sender, body.lane):
             raise Rejected(BAD_NONCE)
-        draft.begin()
         ctx.open(tx.txid, body.sender)
-        _spend(draft, tx, fee)
+        _spend(draft, tx, sender, fee)
         try:
             kind.apply(ctx, body.fields)
             receipt = Receipt(tx.txid, 0, fee, tuple(ctx.events))
         except Rejected as refusal:
             draft.rollback()
             ctx.open(tx.txid, body.sender)
-            _spend(draft, tx, fee)
+            _spend(draft, tx, sender, fee)
             receipt = Receipt(tx.txid, refusal.code, fee, ())
             self.refusal = refusal
         ctx.involved[body.sender] = None
@@ -180,8 +180,8 @@ def check_envelope(
     *,
     time_ms: int,
     is_signed: bool = True,
-) -> tuple[Kind, int]:
-    """(kind, fee) of a transaction that may enter a block of that time but for its nonce.
+) -> tuple[Kind, int, Account]:
+    """(kind, fee, sender) of a transaction that may enter a block of that time but for its nonce.
 
     `Rejected` otherwise: unknown kind, time, authorisation, fee. Writes nothing.
     """
@@ -193,21 +193,21 @@ def check_envelope(
         raise Rejected(EXPIRED, valid_until=body.valid_until)
     if body.valid_until > time_ms + TX_LIFETIME_MS_MAX:
         raise Rejected(VALID_TOO_LONG, highest=time_ms + TX_LIFETIME_MS_MAX)
+    sender = account_of(reader, body.sender)
     if is_signed:
-        _check_authorised(reader, kind, tx)
+        _check_authorised(reader, kind, tx, sender)
     fee = fee_of(params, registry.weight_param[body.kind], len(tx.raw))
     if fee > body.fee_max:
         raise Rejected(FEE_TOO_HIGH, fee=str(fee), fee_max=str(body.fee_max))
-    balance = account_of(reader, body.payer or body.sender).dollar
+    balance = (account_of(reader, body.payer) if body.payer else sender).dollar
     if balance < fee:
         raise Rejected(FEE_UNAFFORDABLE, fee=str(fee), balance=str(balance))
-    return kind, fee
+    return kind, fee, sender
 
 
-def _check_authorised(reader: Reader, kind: Kind, tx: Transaction) -> None:
+def _check_authorised(reader: Reader, kind: Kind, tx: Transaction, sender: Account) -> None:
     """Everyone who has to sign did, and nobody else: a stranger's signature costs everyone."""
     body = tx.body
-    sender = account_of(reader, body.sender)
     signatures = tx.signatures
     if len(signatures) == 1 and not body.payer and kind.cosigners is None and not sender.keys:
         if address_of(signatures[0][0]) != body.sender:
@@ -230,10 +230,9 @@ def _check_authorised(reader: Reader, kind: Kind, tx: Transaction) -> None:
         raise Rejected(NOT_AUTHORISED, who="stranger")
 
 
-def _spend(draft: Draft, tx: Transaction, fee: int) -> None:
+def _spend(draft: Draft, tx: Transaction, sender: Account, fee: int) -> None:
     """Use the nonce and take the fee: what a refused transaction costs too."""
     body = tx.body
-    sender = account_of(draft, body.sender)
     nonces = nonces_after(sender, body.lane, body.nonce)
     dollar, token, _, keys, threshold, flags = sender
     if not body.payer:

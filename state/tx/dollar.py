@@ -181,14 +181,12 @@ def apply_issue(ctx: Context, fields: Fields) -> None:
 def apply_transfer(ctx: Context, fields: Fields) -> None:
     """To up to 256 payees. A payment to oneself is no error; it moves nothing."""
     (outputs,) = fields
-    sender = ctx.sender
     needed = 0
     for _, amount, _ in outputs:
         needed += amount
-    check_balance(ctx.draft, sender, needed)
+    check_balance(ctx.draft, ctx.sender, needed)
     # From here on nothing can fail.
-    for to, amount, memo in outputs:
-        transfer(ctx, sender, to, amount, memo)
+    transfer(ctx, ctx.sender, outputs)
 
 
 # Redeem -----------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ families call them and write none of these tables.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from mgsnode.base.errors import Rejected
@@ -114,11 +115,15 @@ def _add_totals(
     ctx.draft.put(TOTALS, b"", after)
 
 
-def transfer(ctx: Context, sender: bytes, to: bytes, amount: int, memo: str) -> None:
-    """Account to account; to oneself it moves nothing."""
-    _add(ctx, sender, -amount)
-    _add(ctx, to, amount)
-    ctx.emit("dollar_moved", sender, to, amount, memo)
+def transfer(ctx: Context, sender: bytes, outputs: Sequence[tuple[bytes, int, str]]) -> None:
+    """Account to accounts: (to, amount, memo) each; to oneself it moves nothing."""
+    total = 0
+    for _, amount, _ in outputs:
+        total += amount
+    _add(ctx, sender, -total)
+    for to, amount, memo in outputs:
+        _add(ctx, to, amount)
+        ctx.emit("dollar_moved", sender, to, amount, memo)
 
 
 def mint(ctx: Context, to: bytes, amount: int) -> None:

@@ -491,7 +491,7 @@ def _refund_after(
     release(ctx, FAMILY_NUMBER, order_id, COMMISSION, order.buyer, commission)
     release(ctx, FAMILY_NUMBER, order_id, HOLDBACK, order.buyer, holdback)
     if from_shop > 0:
-        transfer(ctx, shop.owner, order.buyer, from_shop, reason)
+        transfer(ctx, shop.owner, [(order.buyer, from_shop, reason)])
     changed = order._replace(
         refunded=order.refunded + amount,
         from_escrow=order.from_escrow + commission + holdback,

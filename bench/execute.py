@@ -1,0 +1,178 @@
+"""What execution costs: microseconds of CPU for each transaction, part by part.
+
+Blocks of 1,000 on an open ledger, senders and payees picked among 10,000 accounts; signatures
+are not checked (that is `bench verify`) and the trie is left out but shown beside. `transfer`
+is the hot path: `execute` holds loading and decoding the rows, the rules, receipts and indexes.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mgsnode.base.block import receipts_root, txs_root
+from mgsnode.base.codec import Value, encode
+from mgsnode.base.genesis import Genesis, GenesisAccount, GenesisGateway
+from mgsnode.base.hashing import address_of, digest, signed_hash_of, txid_of
+from mgsnode.base.keys import SigningKey
+from mgsnode.base.transaction import Body, Transaction
+from state.draft import Draft
+from state.execute import BlockRun
+from state.ledger import Ledger
+from state.trie import NodeCache, update
+
+_DOLLAR = 1_000_000
+_BLOCK = 1_000
+_START_MS = 1_700_000_000_000
+_TIMES = ("execute", "encode", "roots", "trie")
+
+
+def _key(name: str) -> bytes:
+    return SigningKey(digest(b"mgs/bench", name.encode())).public_key
+
+
+def _genesis(keys: Sequence[bytes]) -> Genesis:
+    gateways = tuple(
+        GenesisGateway(
+            name=f"g{index}",
+            country="GB",
+            currencies=("USD",),
+            owner_hash=digest(b"mgs/bench", b"%d" % index),
+            operator=address_of(keys[index]),
+            vote_key=_key(f"vote{index}"),
+            transport_certificate=b"",
+            endpoint="127.0.0.1:1",
+            bond=0,
+            cap=10**15,
+        )
+        for index in range(4)
+    )
+    accounts = tuple(GenesisAccount("", address_of(key), 10_000 * _DOLLAR, "g0", 0) for key in keys)
+    arbiter = address_of(_key("arbiter"))
+    return Genesis(1, "bench", "dev", _START_MS, gateways, accounts, (arbiter,), ())
+
+
+class _Bench:
+    """A ledger and its people; every block is executed on a draft and thrown away."""
+
+    def __init__(self, path: Path, accounts: int) -> None:
+        # Keys are never checked here, so any 32 bytes do.
+        self.keys = [digest(b"mgs/bench", b"key%d" % i) for i in range(accounts)]
+        self.addresses = [address_of(key) for key in self.keys]
+        self.genesis = _genesis(self.keys)
+        self.ledger = Ledger.create(path, self.genesis)
+        self.rng = random.Random(1)
+
+    def tx(
+        self, sender: int, nonce: int, kind: str, *fields: Value, also: tuple[int, ...] = ()
+    ) -> Transaction:
+        """A transaction with a signature of the right length."""
+        valid_until = _START_MS + 3_600_000
+        body = Body(
+            self.genesis.hash, self.addresses[sender], 0, nonce, valid_until, _DOLLAR, b"", kind,
+            fields,
+        )  # fmt: skip
+        signatures = tuple(sorted((self.keys[who], bytes(64)) for who in (sender, *also)))
+        body_bytes = encode(body)
+        raw = encode((body_bytes, signatures))
+        return Transaction(
+            raw, signed_hash_of(raw), body_bytes, txid_of(body_bytes), body, signatures
+        )
+
+    def block(
+        self, draft: Draft, at: int, txs: Sequence[Transaction], cache: NodeCache
+    ) -> dict[str, float]:
+        """Execute one block on `draft`; microseconds for each transaction by part."""
+        clock = time.thread_time
+        t0 = clock()
+        run = BlockRun(self.ledger.registry, draft, height=at, time_ms=_START_MS + at)
+        for tx in txs:
+            receipt = run.apply(tx)
+            assert receipt.code == 0, receipt
+        outcome = run.finish()
+        t1 = clock()
+        changes = draft.changes()
+        t2 = clock()
+        txs_root([tx.signed_hash for tx in txs])
+        receipts_root(outcome.encoded)
+        t3 = clock()
+        update(cache.read, changes)
+        times = (t1 - t0, t2 - t1, t3 - t2, clock() - t3)
+        return {name: spent / len(txs) * 1e6 for name, spent in zip(_TIMES, times, strict=True)}
+
+
+def _median(measured: list[dict[str, float]]) -> dict[str, float]:
+    middle = len(measured) // 2
+    return {name: round(sorted(times[name] for times in measured)[middle], 1) for name in _TIMES}
+
+
+def _transfers(bench: _Bench, blocks: int) -> dict[str, float]:
+    cache = NodeCache(bench.ledger._store)
+    measured = []
+    for _ in range(blocks + 1):
+        people = bench.rng.sample(range(len(bench.keys)), _BLOCK)
+        txs = [
+            bench.tx(
+                who, 0, "dollar_transfer",
+                ((bench.addresses[bench.rng.randrange(len(bench.keys))], _DOLLAR, ""),),
+            )
+            for who in people
+        ]  # fmt: skip
+        measured.append(bench.block(Draft(bench.ledger._reader), 1, txs, cache))
+    return _median(measured[1:])  # the first one warms the trie's cache
+
+
+def _orders(bench: _Bench) -> dict[str, dict[str, float]]:
+    """One order of 20 lines for each of a block's buyers, then what follows, a block each."""
+    cache = NodeCache(bench.ledger._store)
+    draft = Draft(bench.ledger._reader)
+    day = 86_400_000
+    arbiter = address_of(_key("arbiter"))
+    shop = bench.tx(
+        5, 0, "shop_open", "shop", "g0", day, 30 * day, 30 * day, 1_000, 0, arbiter, also=(0,)
+    )
+    bench.block(draft, 1, [shop], cache)
+    lines = tuple((f"sku{i}", 2, 100_000, ()) for i in range(20))
+    buyers = range(10, 10 + _BLOCK // 2)
+    pays = [bench.tx(who, 0, "order_pay", shop.txid, lines, (), (), ()) for who in buyers]
+    count = len(pays)
+    steps: list[tuple[str, Callable[[int], Transaction]]] = [
+        ("order_ship", lambda i: bench.tx(5, 1 + i, "order_ship", pays[i].txid, "ref")),
+        ("order_complete", lambda i: bench.tx(10 + i, 1, "order_complete", pays[i].txid)),
+        (
+            "order_refund",
+            lambda i: bench.tx(5, 1 + count + i, "order_refund", pays[i].txid, ((0, 1),), ""),
+        ),
+    ]
+    out: dict[str, dict[str, float]] = {}
+    for at, (name, txs) in enumerate(
+        [("order_pay", pays), *((name, [make(i) for i in range(count)]) for name, make in steps)],
+        start=2,
+    ):
+        layer = Draft(draft)  # as a block on an uncommitted parent
+        out[name] = {k: round(v, 1) for k, v in bench.block(layer, at, txs, cache).items()}
+        draft = layer
+    return out
+
+
+def run(*, quick: bool = False) -> dict[str, object]:
+    """Median microseconds of CPU for each transaction, by kind and part."""
+    folder = Path(tempfile.mkdtemp(prefix="mgs-bench-"))
+    try:
+        bench = _Bench(folder / "store", 2_000 if quick else 10_000)
+        transfer = _transfers(bench, 3 if quick else 9)
+        without_trie = round(sum(transfer[name] for name in ("execute", "encode", "roots")), 1)
+        result: dict[str, object] = {
+            "accounts": len(bench.keys),
+            "block_txs": _BLOCK,
+            "transfer_us": without_trie,
+            "us_per_tx": {"dollar_transfer": transfer, **_orders(bench)},
+        }
+        bench.ledger.close()
+        return result
+    finally:
+        shutil.rmtree(folder)
