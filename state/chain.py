@@ -212,9 +212,14 @@ def read_receipts_encoded(rows: Rows, height: int) -> tuple[bytes, ...] | None:
     return value
 
 
+def open_stored_receipt(encoded: bytes) -> Receipt:
+    """A receipt from its encoded bytes. Raises `Malformed` or `Corrupt`."""
+    return open_receipt(decode_stored(encoded))
+
+
 def _receipt(raw: bytes, height: int, index: int) -> Receipt:
     try:
-        return open_receipt(decode_stored(raw))
+        return open_stored_receipt(raw)
     except Malformed as error:
         raise Corrupt(f"height {height}: receipt {index}: {error.why}") from None
 

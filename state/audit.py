@@ -1,0 +1,289 @@
+"""The audit: the chain executed again from its genesis, by nobody's word.
+
+For each block: its bytes open, its certificate holds every signature of a quorum that the state
+before it names, it follows from its parent, every transaction opens and is signed, executing
+them gives its roots and the stored receipts. At the end the laws; and for a whole store, every
+row against what the replay wrote (`state/compare.py`). The first thing that is wrong is named.
+
+The replay has a ledger of its own in a folder that the caller gives and throws away. Memory does
+not grow with the chain. It knows no command line, network or clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from mgsnode.base.block import (
+    Block,
+    Certificate,
+    Header,
+    check_certificate,
+    hash_header,
+    open_certificate,
+    txs_root,
+)
+from mgsnode.base.codec import decode, encode
+from mgsnode.base.errors import Corrupt, Malformed, MgsError, Rejected
+from mgsnode.base.genesis import Genesis
+from mgsnode.base.hashing import signed_hash_of
+from mgsnode.base.keys import is_signed_by
+from mgsnode.base.limits import FRAME_BYTES_MAX
+from mgsnode.base.transaction import Claim, Transaction
+from state import chain
+from state.blame import body_field, header_field
+from state.compare import compare_rows, receipt_difference
+from state.ledger import Ledger
+from state.source import Source, StoreSource
+from state.store import Rows
+
+CheckClaims = Callable[[Sequence[Claim]], Sequence[bool]]
+Progress = Callable[[str, int, int], None]  # ("replay" or "rows", done, of how many or 0)
+
+
+class AuditResult(NamedTuple):
+    """`fault` is None if all is well; the counts are of what was found good before it."""
+
+    ok: bool
+    height: int
+    root: bytes  # the state root after `height`
+    certificates: int
+    transactions: int
+    fault: str | None
+
+
+class _Fault(Exception):
+    """Found something; the text names it."""
+
+
+def check_here(claims: Sequence[Claim]) -> list[bool]:
+    """Check signatures in this process: 60 us each."""
+    return [is_signed_by(*claim) for claim in claims]
+
+
+def audit_store(
+    rows: Rows,
+    genesis: Genesis,
+    scratch: Path,
+    *,
+    progress: Progress = lambda _what, _done, _of: None,
+    check_claims: CheckClaims = check_here,
+) -> AuditResult:
+    """Replay the chain in `rows` and compare every row with the replay's.
+
+    `scratch` is a folder that does not exist yet or is empty; it grows as large as the chain.
+    """
+    return _audit(StoreSource(rows), rows, genesis, scratch, progress, check_claims)
+
+
+def audit_source(
+    source: Source,
+    genesis: Genesis,
+    scratch: Path,
+    *,
+    progress: Progress = lambda _what, _done, _of: None,
+    check_claims: CheckClaims = check_here,
+) -> AuditResult:
+    """Replay the chain that `source` shows. `scratch` as in `audit_store`."""
+    return _audit(source, None, genesis, scratch, progress, check_claims)
+
+
+def _audit(
+    source: Source,
+    rows: Rows | None,
+    genesis: Genesis,
+    scratch: Path,
+    progress: Progress,
+    check_claims: CheckClaims,
+) -> AuditResult:
+    ledger = Ledger.create(scratch, genesis)
+    replay = _Replay(ledger, source, check_claims)
+    fault = None
+    try:
+        head = source.head()
+        for height in range(head + 1):
+            replay.block(height)
+            progress("replay", height, head)
+        with ledger.view() as view:
+            for law in ledger.laws(view):
+                if not law.ok:
+                    raise _Fault(f"height {head}: law {law.family}/{law.name}: {law.detail}")
+            if rows is not None:
+                fault = compare_rows(
+                    rows,
+                    view.rows,
+                    ledger.registry,
+                    ledger.hrp,
+                    progress=lambda done: progress("rows", done, 0),
+                )
+    except (_Fault, Corrupt, Malformed) as error:
+        fault = str(error)
+    finally:
+        ledger.close()
+    head_header = ledger.head.header
+    return AuditResult(
+        ok=fault is None,
+        height=head_header.height,
+        root=head_header.state_root,
+        certificates=replay.certificates,
+        transactions=replay.transactions,
+        fault=fault,
+    )
+
+
+class _Replay:
+    """One replay: blocks in order, from 0."""
+
+    def __init__(self, ledger: Ledger, source: Source, check_claims: CheckClaims) -> None:
+        self.ledger = ledger
+        self.source = source
+        self.check_claims = check_claims
+        self.certificates = 0
+        self.transactions = 0
+
+    def block(self, height: int) -> None:
+        """Execute the block at `height`, or raise `_Fault` or `Corrupt`."""
+        where = f"height {height}"
+        raw = self.source.block(height)
+        if raw is None:
+            raise _Fault(f"{where}: block is missing")
+        header_bytes, txs = _open_parts(raw, where)
+        if height == 0:
+            ours = self.ledger.stored_block(0)
+            assert ours is not None
+            if raw != ours[1]:
+                field = header_field(header_bytes, self.ledger.head.hash)
+                raise _Fault(f"{where}: {_header(field)}: is not what the genesis gives")
+            return
+        certificate = self._open_certificate(height)
+        header = self._open_header(header_bytes, certificate, where)
+        self._check_link(header, height)
+        why = check_certificate(certificate, header, self.ledger.head.validators)
+        if why is not None:
+            raise _Fault(f"{where}: certificate: {why}")
+        receipts = self.source.receipts(height)
+        opened = [self._open_tx(tx, i, receipts, where) for i, tx in enumerate(txs)]
+        self._check_signatures(opened, receipts, where)
+        if txs_root([signed_hash_of(tx) for tx in txs]) != header.txs_root:
+            raise _Fault(f"{where}: transactions: not those of txs_root (changed, moved, missing)")
+        self._execute(Block(header, txs), opened, certificate, receipts)
+        self.certificates += 1
+        self.transactions += len(txs)
+
+    def _open_certificate(self, height: int) -> Certificate:
+        raw = self.source.certificate(height)
+        if raw is None:
+            raise _Fault(f"height {height}: certificate is missing")
+        try:
+            return open_certificate(raw)
+        except Malformed as error:
+            raise _Fault(f"height {height}: certificate: {error.why}") from None
+
+    def _open_header(self, raw: bytes, certificate: Certificate, where: str) -> Header:
+        """The header, blaming the field where the certificate is of another."""
+        try:
+            header = chain.header_of(encode((raw, ())))
+        except Malformed as error:
+            field = header_field(raw, certificate.hash)
+            raise _Fault(f"{where}: {_header(field)}: {error.why}") from None
+        if hash_header(header) != certificate.hash:
+            field = header_field(raw, certificate.hash)
+            if field is None:
+                raise _Fault(f"{where}: certificate: is of another block (or the header changed)")
+            raise _Fault(f"{where}: {_header(field)}: is not what was certified")
+        return header
+
+    def _check_link(self, header: Header, height: int) -> None:
+        head = self.ledger.head
+        for name, found, expected in (
+            ("height", header.height, height),
+            ("parent_hash", header.parent_hash, head.hash),
+            ("valset_hash", header.valset_hash, head.validators.hash),
+        ):
+            if found != expected:
+                raise _Fault(f"height {height}: header {name}: does not follow from its parent")
+
+    def _open_tx(
+        self, raw: bytes, index: int, receipts: tuple[bytes, ...] | None, where: str
+    ) -> Transaction:
+        try:
+            return self.ledger.open_tx(raw)
+        except Malformed as error:
+            why = error.why
+        except Rejected as refusal:
+            field = refusal.facts.get("field")
+            why = refusal.name + (f" field {field}" if field else "")
+        blamed = self._blame(_body_bytes(raw), index, receipts)
+        raise _Fault(f"{where}: transaction {index}: {blamed or 'not a transaction'}: {why}")
+
+    def _check_signatures(
+        self, txs: Sequence[Transaction], receipts: tuple[bytes, ...] | None, where: str
+    ) -> None:
+        claims = [(index, claim) for index, tx in enumerate(txs) for claim in tx.claims()]
+        good = self.check_claims([claim for _, claim in claims])
+        for (index, claim), is_good in zip(claims, good, strict=True):
+            if not is_good:
+                blamed = self._blame(txs[index].body_bytes, index, receipts) or "signature"
+                raise _Fault(
+                    f"{where}: transaction {index}: {blamed}: "
+                    f"the signature of {claim.public_key.hex()} does not fit"
+                )
+
+    def _blame(
+        self, body_bytes: bytes, index: int, receipts: tuple[bytes, ...] | None
+    ) -> str | None:
+        """The field of the body that was changed, if its receipt still names the true one."""
+        if receipts is None or index >= len(receipts):
+            return None
+        try:
+            txid = chain.open_stored_receipt(receipts[index]).txid
+        except (Malformed, Corrupt):
+            return None
+        field = body_field(body_bytes, txid, self.ledger.registry)
+        return None if field is None else f"field {field}"
+
+    def _execute(
+        self,
+        block: Block,
+        txs: Sequence[Transaction],
+        certificate: Certificate,
+        receipts: tuple[bytes, ...] | None,
+    ) -> None:
+        height = block.header.height
+        why = self.ledger.check(block, txs)
+        if why is not None:
+            raise _Fault(f"height {height}: {why.strip().splitlines()[-1]}")
+        done = self.ledger.commit(certificate.hash, certificate)
+        if receipts is not None:
+            ours = tuple(encode(receipt) for receipt in done.receipts)
+            if receipts != ours:
+                where = receipt_difference(encode(receipts), encode(ours)) or ": receipts"
+                raise _Fault(f"height {height}{where}: is not what the replay gives")
+
+
+def _header(field: str | None) -> str:
+    return "header" if field is None else f"header field {field}"
+
+
+def _open_parts(raw: bytes, where: str) -> tuple[bytes, tuple[bytes, ...]]:
+    try:
+        value = decode(raw, bytes_max=FRAME_BYTES_MAX)
+    except MgsError as error:
+        raise _Fault(f"{where}: block: {error}") from None
+    match value:
+        case (bytes() as header, tuple() as txs) if all(type(tx) is bytes for tx in txs):
+            return header, txs
+    raise _Fault(f"{where}: block: is not (header, transactions)")
+
+
+def _body_bytes(raw: bytes) -> bytes:
+    """The body's bytes of a transaction that does not open, empty if they cannot be told."""
+    try:
+        value = decode(raw, bytes_max=len(raw))
+    except Malformed:
+        return b""
+    match value:
+        case (bytes() as body, _):
+            return body
+    return b""
