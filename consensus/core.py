@@ -26,6 +26,7 @@ from mgsnode.base.validators import ValidatorSet
 VIEW_TIMEOUT_MS_MAX = 60_000  # a lost quorum must be taken up again within a minute (case 12)
 STATUS_MS = 1_000  # resending, without give-up
 COMPLAINT_MS = 10_000  # a complaint not renewed for so long is taken back
+EARLY_MESSAGE_BYTES_MAX = 131_072  # a full proposal has 70 kB; bounds what a liar makes us keep
 COMMIT_VIEWS_MAX = 64  # views whose COMMITs are kept for one height and member
 
 
@@ -127,6 +128,7 @@ class Core:
     # ourselves
     demoted: str | None = None
     stalled: bool = False
+    bound: bool = False  # whether we might bind at the end of the last step
     work: bool = False
     idle_due: bool = False
     fetching: bool = False
@@ -223,6 +225,8 @@ class Core:
 
     def keep_early(self, sender: str, raw: bytes) -> None:
         """Keeps a message for later; the newest of each sender win (case 34)."""
+        if len(raw) > EARLY_MESSAGE_BYTES_MAX:
+            return  # a NEW-VIEW; STATUS brings it again
         kept = self.early.get(sender)
         if kept is None:
             if len(self.early) > 2 * self.members.n:
@@ -238,6 +242,7 @@ class Core:
         self.building = None
         self.checking.clear()  # whom to ask for a body differs in the next view (case 28)
         self.view_changes.clear()
+        self.tallies = {k: t for k, t in self.tallies.items() if k[0] is Signed.COMMIT}
         self.install = None
         self.complaint = None
         self.own_new_view = None

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
-from mgsnode.base.block import Certificate, certificate_of
+from mgsnode.base.block import Certificate, certificate_of, hash_header, open_header
 from mgsnode.base.codec import Value, decode, encode
 from mgsnode.base.errors import Malformed
 from mgsnode.base.hashing import HASH_BYTES
@@ -280,6 +280,18 @@ def _open_new_view(fields: bytes, tail: Value) -> NewView:
     if any(type(item) is not bytes for item in (*headers, *tail)):
         raise Malformed("a new view's headers are bytes")
     return NewView(era, view, pairs, headers, tail)  # type: ignore[arg-type]
+
+
+def new_view_proposals(fields: bytes) -> tuple[bytes, ...]:
+    """The PRE-PREPARE fields that one's own NEW-VIEW proposes again, from its fields."""
+    era, view, _, headers = _items(fields, "iitt")
+    assert type(era) is int and type(view) is int and type(headers) is tuple
+    proposals = []
+    for raw in headers:
+        assert type(raw) is bytes
+        header = open_header(raw)
+        proposals.append(pre_prepare_fields(era, view, header.height, hash_header(header)))
+    return tuple(proposals)
 
 
 def _open_checkpoint(fields: bytes, tail: Value) -> Checkpoint:

@@ -30,7 +30,7 @@ from consensus.events import (
 )
 from consensus.journal import Recovered, Voted
 from consensus.memo import Memo
-from consensus.messages import Message, entry_of, open_message, pre_prepare_fields
+from consensus.messages import Message, entry_of, new_view_proposals, open_message
 from consensus.signed import Court, Prepared, check_message, signer_of
 from mgsnode.base.block import Verify, hash_header, open_header
 from mgsnode.base.codec import decode
@@ -152,7 +152,14 @@ class Replica:
         """What follows from `event` at `now`; the effects are to be done in this order."""
         core = self._core
         core.out = []
+        era, view, active = core.era, core.view, core.active
         self._dispatch(event, now)
+        if core.may_bind() and not core.bound:
+            core.bound = True
+            self._resume(now)
+        core.bound = core.may_bind()
+        if core.active and core.era == era and (core.view != view or not active):
+            self._entered(now)
         if not isinstance(event, TimerFired) or event.name != "status":
             normal.propose_if_due(core, now)
         self._arm_progress(now)
@@ -238,13 +245,9 @@ class Replica:
             case Signed.VIEW_CHANGE:
                 view_change.on_view_change(core, sender, message, now)
             case Signed.NEW_VIEW:
-                was_active = core.active
                 view_change.on_new_view(core, sender, message, now)
-                if core.active and not was_active:
-                    self._entered(now)
             case Signed.STATUS:
-                if status.on_status(core, message, now):
-                    self._resume(now)
+                status.on_status(core, message)
             case Signed.CHECKPOINT:
                 checkpoint.on_checkpoint(core, sender, message)
             case _:
@@ -274,6 +277,9 @@ class Replica:
             return
         core.view, core.active, core.base = recovered.view, recovered.active, recovered.base
         core.own_change = recovered.left.fields if recovered.left is not None else None
+        made = recovered.made
+        if made is not None and made.view == core.view:
+            core.own_new_view = (made.fields, new_view_proposals(made.fields))
         for raw in recovered.choice:
             header = open_header(raw)
             core.choice[header.height] = hash_header(header)
@@ -301,33 +307,22 @@ class Replica:
         core.out.append(Entered(core.era, core.view, core.active, "started"))
         core.set_timer("idle", IDLE_BLOCK_MS)
         status.tick(core)
-        if core.may_bind():  # a network of one member has nobody to hear
-            self._resume(now)
 
     def _resume(self, now: Now) -> None:
         """We may bind from here on: say again what was promised, vote for what waits (R6)."""
         core = self._core
-        recovered = core.recovered
         if not core.active and core.own_change is not None:
             core.say(Signed.VIEW_CHANGE, core.own_change)
-        made = recovered.made
-        if made is not None and (made.era, made.view) == (core.era, core.view) and not core.active:
-            inner = tuple(
-                pre_prepare_fields(core.era, vote.view, vote.height, vote.hash)
-                for (kind, view, _), vote in sorted(core.said.items())
-                if kind is Signed.PRE_PREPARE and view == core.view
-            )
-            core.own_new_view = (made.fields, inner)
-            core.say(Signed.NEW_VIEW, made.fields, inner=inner)
+        if not core.active and core.own_new_view is not None:
+            fields, inner = core.own_new_view
+            core.say(Signed.NEW_VIEW, fields, inner=inner)
         for (kind, view, height), vote in sorted(core.said.items()):
             if not core.active or view != core.view:
                 continue
-            fields = core.said_fields(kind, view, height)
-            assert fields is not None
-            if kind is Signed.PRE_PREPARE:
-                core.say(kind, fields, tail=(vote.header, ()))
-            else:
-                core.say(kind, fields)
+            statement = core.said_fields(kind, view, height)
+            assert statement is not None
+            tail = (vote.header, ()) if kind is Signed.PRE_PREPARE else ()
+            core.say(kind, statement, tail=tail)
         for proposal in [p for p in core.proposals.values() if p.stage == "good"]:
             normal.vote_prepare(core, proposal)
         normal.settle(core, now)
@@ -359,10 +354,7 @@ class Replica:
         self._rotate_if_due(now)
         if core.may_bind():
             view_change.try_new_view(core)
-            was_active = core.active
             view_change.try_install(core, now)
-            if core.active and not was_active:
-                core.out.append(Entered(core.era, core.view, True, "reached its base"))
         proposal = core.proposals.get((core.view, core.next_height))
         if proposal is not None:
             normal.consider(core, proposal, now)
@@ -383,6 +375,7 @@ class Replica:
         core.heard.clear()
         core.furthest.clear()
         core.checkpoints.clear()
+        core.bound = False
         core.clear_view(why="a new era", now=now)
         self._restore()
         status.tick(core)

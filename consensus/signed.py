@@ -183,7 +183,6 @@ class Choice(NamedTuple):
     """What follows from Q view changes: the decided base, and what is proposed again."""
 
     base: int
-    base_hash: bytes
     prepared: tuple[Prepared, ...]  # base + 1, base + 2, … each on top of the one before
 
 
@@ -196,9 +195,14 @@ def derive_choice(changes: list[OpenedChange]) -> Choice:
 
     A missing or mismatching parent proves the height undecided, so the list ends there
     (docs: "why the cut is safe"). Depends on the set of changes only, not on their order.
+    The genesis has no certificate, so the hash that a view change names at height 0 proves
+    nothing; an entry's own Q signers have judged its parent there.
     """
     top = max(changes, key=lambda opened: opened.change.height).change
-    tip = top.hash
+    tops = {opened.change.hash for opened in changes if opened.change.height == top.height}
+    if top.height and len(tops) > 1:
+        raise Contradiction(f"two certified blocks at height {top.height}")
+    tip = top.hash if top.height else None
     chosen: list[Prepared] = []
     height = top.height + 1
     while True:
@@ -211,8 +215,8 @@ def derive_choice(changes: list[OpenedChange]) -> Choice:
                     best = candidate
                 elif candidate.entry.view == best.entry.view and candidate.hash != best.hash:
                     raise Contradiction(f"two prepared blocks at height {height}")
-        if best is None or best.header.parent_hash != tip:
-            return Choice(top.height, top.hash, tuple(chosen))
+        if best is None or (tip is not None and best.header.parent_hash != tip):
+            return Choice(top.height, tuple(chosen))
         chosen.append(best)
         tip = best.hash
         height += 1

@@ -10,7 +10,6 @@ from __future__ import annotations
 from consensus.complaint import say_complaint
 from consensus.core import STATUS_MS, Core
 from consensus.effects import Behind, Demote
-from consensus.events import Now
 from consensus.messages import (
     Message,
     NewView,
@@ -81,24 +80,25 @@ def remember_furthest(core: Core, member: int, message: Message) -> None:
         core.furthest[member] = (place, seen)
 
 
-def on_status(core: Core, message: Message, now: Now) -> bool:
-    """A member's status. Answers whether we may bind since it (the last one we waited for)."""
+def on_status(core: Core, message: Message) -> None:
+    """A member's status: what it has seen of us, what it lacks of ours."""
     status = message.content
     assert isinstance(status, Status)
     if status.to != core.me:
-        return False
+        return
     if status.seen:
         _judge_seen(core, status.seen)
-    before = core.may_bind()
     first = status.member not in core.heard
     core.heard.add(status.member)
     if first:
         say_status(core, status.member)  # it may be waiting for ours
     if status.height > core.head.header.height:
         core.out.append(Behind(status.height, status.member))
-    elif status.height == core.head.header.height:
+    # Views are told at any height: on a fast chain two heights seldom meet in a STATUS.
+    if status.view < core.view or (status.view == core.view and not status.active):
+        _resend_view(core, status)
+    elif status.view == core.view and status.height == core.head.header.height:
         _resend(core, status)
-    return core.may_bind() and not before
 
 
 def _judge_seen(core: Core, seen: tuple[Value, ...]) -> None:
@@ -127,14 +127,10 @@ def _judge_seen(core: Core, seen: tuple[Value, ...]) -> None:
 
 
 def _resend(core: Core, status: Status) -> None:
-    """What of ours the sender lacks at the height that we both work on."""
-    if status.view < core.view or (status.view == core.view and not status.active):
-        _resend_view(core, status)
-    if not (status.view == core.view and status.active and core.active):
-        return
+    """What of ours the sender lacks at the height and view that we both work on."""
     height, to = core.next_height, status.member
     proposal = core.proposals.get((core.view, height))
-    if proposal is None or core.me is None:
+    if proposal is None or core.me is None or not core.active:
         return
     if core.is_primary and not status.held_hash:
         hashes = proposal.tx_hashes or ()

@@ -32,7 +32,12 @@ from consensus.journal import (
     read_journal,
     recover,
 )
-from consensus.messages import entry_of, open_view_change, pre_prepare_fields
+from consensus.messages import (
+    entry_of,
+    new_view_proposals,
+    open_view_change,
+    pre_prepare_fields,
+)
 from consensus.signed import Court, open_entry
 from mgsnode.base.block import vote_fields
 from mgsnode.base.codec import decode
@@ -182,7 +187,11 @@ class Guard:
         era, view, height = place[:3]
         vote = recovered.votes.get((int(kind), era, view, height))
         if vote is None:
-            return False
+            # A NEW-VIEW is said again to the late, after its heights were decided and dropped.
+            made = recovered.made
+            if kind is not Signed.PRE_PREPARE or made is None:
+                return False
+            return fields in new_view_proposals(made.fields)
         if kind is Signed.PRE_PREPARE:
             return fields == pre_prepare_fields(vote.era, vote.view, vote.height, vote.hash)
         member = place[4]
