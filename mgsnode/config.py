@@ -81,10 +81,8 @@ class Consensus(_Section):
 
 
 class StoreSettings(_Section):
-    """LevelDB's memory, in bytes."""
+    """The disk below the store."""
 
-    cache_bytes: Annotated[int, Field(ge=1024 * 1024)] = 64 * 1024 * 1024
-    write_buffer_bytes: Annotated[int, Field(ge=64 * 1024)] = 16 * 1024 * 1024
     free_bytes_min: Annotated[int, Field(ge=0)] = 512 * 1024 * 1024  # below: no votes, only reads
 
 

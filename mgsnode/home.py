@@ -10,6 +10,7 @@ It is made once. What exists is never overwritten: a second `create_home` adds w
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -141,4 +142,7 @@ def create_home(home: Path, *, genesis: Genesis, settings: Settings) -> None:
     if not paths.journal.exists():
         create_journal(paths.journal, genesis.hash, vote.public_key)
     paths.snapshots.mkdir(parents=True, exist_ok=True)
-    Ledger.create(paths.store, genesis).close()  # last: its presence says that all is made
+    making = paths.store.with_name("store.making")  # what an interrupted run left is no store
+    shutil.rmtree(making, ignore_errors=True)
+    Ledger.create(making, genesis).close()
+    making.rename(paths.store)  # last: its presence says that all is made
