@@ -124,9 +124,8 @@ def create_home(home: Path, *, genesis: Genesis, settings: Settings) -> None:
 
     `ConfigError` where another genesis or chain is there already.
     """
-    from state.ledger import Ledger
-
     from mgsnode.guard import create_journal
+    from state.ledger import Ledger
 
     paths = Home(home)
     check_params(genesis)
