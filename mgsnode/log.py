@@ -38,20 +38,28 @@ def configure_log(level: Level, format_: Format, *, name: str = "") -> None:
         if format_ == "json"
         else structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"])
     )
+    shared: list[Any] = [
+        say_who,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        _plain,
+    ]
     structlog.configure(
-        processors=[
-            say_who,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            _plain,
-            renderer,
-        ],
+        processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s %(message)s")
+    # What libraries and `logging` say goes the same way, a line for each event too.
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    logging.basicConfig(level=max(_LEVELS[level], logging.WARNING), handlers=[handler], force=True)
 
 
 def _plain(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -59,7 +67,9 @@ def _plain(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutab
     for key, value in event.items():
         if isinstance(value, bytes):
             event[key] = value.hex()[:_VALUE_CHARS_MAX]
-        elif isinstance(value, str) and key != "exception":
+        elif isinstance(value, str) and key == "exception":
+            event[key] = value.replace("\n", " | ")
+        elif isinstance(value, str):
             short = value if len(value) <= _VALUE_CHARS_MAX else value[:_VALUE_CHARS_MAX] + "…"
             if not short.isprintable():
                 short = short.encode("unicode_escape").decode("ascii")
