@@ -109,12 +109,13 @@ class Switch:
             connection.end(Bye.STOPPING)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _STOP_S
-        while self._connections:
+        while self._connections and loop.time() < deadline:
             await asyncio.sleep(0.002)
-            if loop.time() > deadline:
-                for connection in self._connections.values():
-                    connection.drop()
             self._settle_closed()
+        for connection in tuple(self._connections.values()):
+            connection.drop()
+        await asyncio.sleep(0)  # asyncio reports the dropped ones in its next turn
+        self._settle_closed()
 
     @property
     def port(self) -> int:
