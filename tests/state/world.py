@@ -108,6 +108,7 @@ class World:
         self,
         sender: Person,
         kind: str,
+        /,
         *fields: Value,
         also: Sequence[Person] = (),
         payer: Person | None = None,
@@ -145,7 +146,7 @@ class World:
         self.time_ms += after_ms
         return list(self.outcome.receipts)
 
-    def do(self, sender: Person, kind: str, *fields: Value, **how: Any) -> Receipt:
+    def do(self, sender: Person, kind: str, /, *fields: Value, **how: Any) -> Receipt:
         """One transaction in a block of its own."""
         return self.block(self.tx(sender, kind, *fields, **how))[0]
 
