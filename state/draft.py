@@ -17,6 +17,7 @@ R = TypeVar("R")
 Changes = list[tuple[bytes, bytes | None]]  # (state key, value or None: gone), keys rising
 
 _UNSEEN: Final[Any] = object()
+_CACHE_RECORDS_MAX: Final = 40_000  # 25 MB: the accounts of twenty full blocks
 
 
 class Reader(Protocol):
@@ -71,6 +72,49 @@ class StateReader:
         """As `Reader.scan`."""
         for state_key, raw in self._rows.iterate(start=low, stop=high):
             yield state_key, table.decode_record(raw)
+
+
+class RecordCache(StateReader):
+    """The committed records of a `Store`, the recently used ones decoded in memory.
+
+    It is right as long as every committed draft is handed to `absorb`, right after its batch.
+    Two generations: what is read moves to the young one; when that is full the old one goes.
+    """
+
+    __slots__ = ("_half", "_old", "_young")
+
+    def __init__(self, rows: Rows, *, records_max: int = _CACHE_RECORDS_MAX) -> None:
+        super().__init__(rows)
+        self._half = records_max // 2
+        self._young: dict[bytes, Any] = {}
+        self._old: dict[bytes, Any] = {}
+
+    def load(self, table: Table[K, R], state_key: bytes) -> R | None:
+        """As `Reader.load`."""
+        record: R | None = self._young.get(state_key)
+        if record is not None:
+            return record
+        record = self._old.get(state_key)
+        if record is None:
+            record = super().load(table, state_key)
+            if record is None:
+                return None  # what is not there is not remembered: strangers could fill it
+        self._keep(state_key, record)
+        return record
+
+    def absorb(self, draft: Draft) -> None:
+        """Take over what `draft` wrote; its changes have just been committed."""
+        for state_key, record in draft.written():
+            if record is None:
+                self._young.pop(state_key, None)
+                self._old.pop(state_key, None)
+            else:
+                self._keep(state_key, record)
+
+    def _keep(self, state_key: bytes, record: Any) -> None:
+        if len(self._young) >= self._half:
+            self._old, self._young = self._young, {}
+        self._young[state_key] = record
 
 
 class Draft:
@@ -173,6 +217,13 @@ class Draft:
                 out.append((state_key, None if record is None else encode(record)))
         out.sort()
         return out
+
+    def written(self) -> Iterator[tuple[bytes, Any]]:
+        """(state key, record or None) of every row written, in no order."""
+        records = self._records
+        for written in self._written.values():
+            for state_key in written:
+                yield state_key, records[state_key]
 
     def rebase(self, parent: Reader) -> None:
         """Stand on `parent` instead: an equal state, now that our old parent is committed."""

@@ -43,7 +43,7 @@ _NODE: Final = 255  # the kind of a child that is a node
 _STORED_BYTES: Final = FANOUT + NODE_BYTES
 _STEPS: Final = tuple(bytes([half]) for half in range(FANOUT))
 _SLOTS: Final = tuple(FANOUT + half * HASH_BYTES for half in range(FANOUT))
-_CACHE_NODES_MAX: Final = 40_000  # 30 MB: the upper levels of a million rows, and the busy buckets
+_CACHE_NODES_MAX: Final = 80_000  # 60 MB: most nodes of a million rows but the last ones
 
 
 class TrieUpdate(NamedTuple):

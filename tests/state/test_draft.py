@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from mgsnode.base.codec import encode
 from mgsnode.base.errors import Corrupt
-from state.draft import Draft, StateReader
+from state.draft import Draft, RecordCache, StateReader
 from state.store import Rows, Store, next_prefix
 from state.table import Table, bytes_key, int_key, pair_key, text_key
 
@@ -187,6 +187,36 @@ def test_rows_may_be_written_and_deleted_during_a_walk() -> None:
         walked.append(key[0])
     assert walked == list(range(20))
     assert [key[0] for key, _ in draft.items(DUE)] == [i + 100 for i in range(20)]
+
+
+@given(
+    st.lists(
+        st.dictionaries(st.integers(0, 30), st.none() | st.integers(0, 5), max_size=12), max_size=8
+    ),
+    st.integers(2, 10),
+)
+def test_cached_records_are_those_of_the_rows_after_each_commit(
+    blocks: list[dict[int, int | None]], records_max: int
+) -> None:
+    rows = DictRows()
+    cache = RecordCache(rows, records_max=records_max)
+    plain: dict[bytes, int] = {}
+    for block in blocks:
+        draft = Draft(cache)
+        for key, number in block.items():
+            if number is None:
+                draft.delete(COUNTS, b"%d" % key)
+                plain.pop(b"%d" % key, None)
+            else:
+                draft.put(COUNTS, b"%d" % key, Count(number))
+                plain[b"%d" % key] = number
+        rows.commit(draft)
+        cache.absorb(draft)
+        for key in range(31):
+            found = cache.get(COUNTS, b"%d" % key)
+            assert (found and found.number) == plain.get(b"%d" % key)
+        assert {key: record.number for key, record in cache.items(COUNTS)} == plain
+        assert len(cache._young) + len(cache._old) <= records_max
 
 
 KEYS = st.sampled_from([b"", b"a", b"ab", b"b", b"\xff", b"\xff\xff"])

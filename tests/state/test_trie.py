@@ -28,6 +28,7 @@ from state.trie import (
     NodeCache,
     Nodes,
     TrieUpdate,
+    check_top,
     over,
     prove,
     root_of,
@@ -219,6 +220,20 @@ def test_nodes_that_contradict_each_other_are_corrupt() -> None:
             update(reader, [(hit, b"new")])
         with pytest.raises(Corrupt, match="trie node"):
             prove(reader, hit)
+
+
+def test_the_top_is_checked_against_the_nodes_below_it() -> None:
+    for n in (0, 5, 17, 3_000):
+        model = Model()
+        root = model.apply(rows(n)).root
+        assert check_top(model.nodes.get) == root
+    for path in (b"\7", b"\x0f"):
+        node = bytearray(model.nodes[path])
+        node[100] ^= 1
+        for damaged in (bytes(node), None):
+            nodes: Nodes = {**model.nodes, path: damaged}
+            with pytest.raises(Corrupt, match=f"trie node {path[0]:x}"):
+                check_top(nodes.get)
 
 
 # Proofs
