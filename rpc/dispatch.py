@@ -38,7 +38,7 @@ class Piece(NamedTuple):
     """One piece of news for a subscriber: the place after it, and what happened."""
 
     cursor: str
-    result: object
+    result: dict[str, object]
 
 
 class Session(Protocol):
@@ -61,7 +61,7 @@ class Context(NamedTuple):
     heavy: asyncio.Semaphore  # one walk over the whole state at a time
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Method:
     """One method. `result` is the JSON Schema of its answer; `cost` is in items of the rate."""
 

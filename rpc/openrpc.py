@@ -6,8 +6,11 @@ A pure function of the methods. Source: OpenRPC 1.3.2, https://spec.open-rpc.org
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
+
+import orjson
 
 from rpc import errors
 from rpc.dispatch import Method
@@ -22,6 +25,12 @@ def software_version() -> str:
         return version("mgsnode")
     except PackageNotFoundError:
         return "0"
+
+
+@cache
+def openrpc_bytes(methods: tuple[Method, ...]) -> bytes:
+    """The document as JSON; made once, since it takes 50 ms."""
+    return orjson.dumps(openrpc_document(methods))
 
 
 def openrpc_document(methods: Sequence[Method]) -> dict[str, object]:

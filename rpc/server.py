@@ -16,17 +16,16 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 
-import orjson
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from rpc import errors, jsonrpc
 from rpc.api import Api
 from rpc.dispatch import Dispatcher
 from rpc.gate import Gate, Gates
-from rpc.limits import BODY_BYTES_MAX, PING_S, RpcSettings
+from rpc.limits import BODY_BYTES_MAX, PING_S, SEND_S, RpcSettings
 from rpc.meter import Meter
 from rpc.methods import all_methods
-from rpc.openrpc import openrpc_document
+from rpc.openrpc import openrpc_bytes
 from rpc.page import STATUS_PAGE_HEADERS, status_page
 from rpc.session import Conversation
 
@@ -43,7 +42,8 @@ _METRICS: Final = {**_HEADERS, "Content-Type": "text/plain; version=0.0.4; chars
 class RpcServer:
     """The server of one node. `start`, then `port` is known; `stop` lets what runs end."""
 
-    def __init__(self, api: Api, settings: RpcSettings) -> None:
+    def __init__(self, api: Api, settings: RpcSettings, *, send_s: float = SEND_S) -> None:
+        self._send_s = send_s
         self._api = api
         self._settings = settings
         self._hosts = _LOOPBACK | {host.lower() for host in settings.hosts}
@@ -63,7 +63,7 @@ class RpcServer:
         self._gates = Gates(settings.connections_max, settings.connections_per_ip_max, loop.time)
         methods = all_methods()
         self._dispatcher = Dispatcher(self._api, methods, loop.time)
-        self._openrpc = orjson.dumps(openrpc_document(methods))
+        self._openrpc = openrpc_bytes(methods)
         self._server = web.Server(
             self._handle, access_log=None, auto_decompress=False, lingering_time=0
         )
@@ -189,7 +189,9 @@ class RpcServer:
                     await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=reason.encode())
 
         meter = self._meter(gate.address)
-        conversation = Conversation(self._dispatcher, meter, send=send, close=close)
+        conversation = Conversation(
+            self._dispatcher, meter, send=send, close=close, send_s=self._send_s
+        )
         self._conversations.add(conversation)
         try:
             async for message in socket:

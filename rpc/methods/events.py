@@ -118,12 +118,10 @@ def _read_events(
         height, start = after
         items: list[dict[str, Any]] = []
         last = min(view.height, height + EVENTS_BLOCKS_MAX - 1)
-        while height <= last:
+        while height <= last and len(items) < limit:
             pieces = _event_pieces(ctx, view, height, start)
             room = limit - len(items)
-            for cursor, result in pieces[:room]:
-                assert isinstance(result, dict)
-                items.append({**result, "cursor": cursor})
+            items += [{**piece.result, "cursor": piece.cursor} for piece in pieces[:room]]
             if len(pieces) > room:
                 start = items[-1]["index"] + 1
                 break

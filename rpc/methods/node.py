@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from rpc.dispatch import Context, Method
-from rpc.openrpc import openrpc_document
+from rpc.openrpc import openrpc_bytes
 from rpc.results import ANY, BOOL, HASH, HEIGHT, INT, TEXT, TIME_MS, array, enum, nullable, obj
 from rpc.schema import NoParams
 
@@ -32,7 +32,7 @@ async def _health(ctx: Context, _params: NoParams) -> object:
 
 
 async def _discover(ctx: Context, _params: NoParams) -> object:
-    return openrpc_document(tuple(ctx.methods.values()))
+    return openrpc_bytes(tuple(ctx.methods.values()))
 
 
 METHODS: Final = (

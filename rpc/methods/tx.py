@@ -197,7 +197,7 @@ async def _status(ctx: Context, params: _TxidParams) -> object:
             return {**known, "status": ctx.api.pending(params.txid)}
         receipt = receipt_json(chain.read_receipt(view.rows, place), ctx.api.registry, ctx.api.hrp)
     status = "refused" if receipt["code"] else "committed"
-    return {**known, "status": status, "height": place.height, "index": place.index, **receipt}
+    return {**known, "status": status, "height": place.height, "index": place.number, **receipt}
 
 
 async def _get(ctx: Context, params: _GetParams) -> object:
@@ -215,7 +215,7 @@ def _read_tx(ctx: Context, params: _GetParams) -> object:
             "txid": params.txid.hex(),
             "head": view.height,
             "height": place.height,
-            "index": place.index,
+            "index": place.number,
             "tx": tx_json(open_transaction(raw, ctx.api.genesis_hash), registry, hrp),
             "raw": raw.hex(),
             "receipt": receipt_json(receipt, registry, hrp),

@@ -12,13 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from mgsnode.base.block import make_certificate, vote_fields
+from mgsnode.base.block import hash_header, make_certificate, vote_fields
 from mgsnode.base.errors import Busy, MgsError, Rejected
 from mgsnode.base.genesis import Genesis, GenesisAccount, GenesisGateway
 from mgsnode.base.hashing import address_of
 from mgsnode.base.keys import Signed, SigningKey, is_signed_by, statement
 from mgsnode.base.transaction import BAD_SIGNATURE, Body, Transaction, sign_transaction
 from rpc.api import HealthCheck, NodeStatus, PeerStatus, Submission
+from state import chain
 from state.ledger import Ledger
 from state.registry import Registry
 from state.view import View
@@ -87,9 +88,7 @@ class DevNode:
 
     async def submit(self, raw: bytes) -> Submission:
         tx = self.ledger.open_tx(raw)
-        with self.view() as view:
-            found = view.receipt(tx.txid)
-        if found is not None:
+        if self._is_final(tx.txid):
             return self._fate(tx.txid)
         if any(other.txid == tx.txid for other in self.waiting):
             return Submission(tx.txid, "pending")
@@ -114,12 +113,16 @@ class DevNode:
 
     def _fate(self, txid: bytes) -> Submission:
         with self.view() as view:
-            found = view.receipt(txid)
+            found = chain.read_transaction(view.rows, txid)
         assert found is not None
-        height, _, receipt = found
+        height, receipt = found.place.height, found.receipt
         status: Literal["refused", "committed"] = "refused" if receipt.code else "committed"
         name = self.registry.refusal_name(receipt.code)
         return Submission(txid, status, height, receipt.code, name)
+
+    def _is_final(self, txid: bytes) -> bool:
+        with self.view() as view:
+            return chain.read_place(view.rows, txid) is not None
 
     def mine(self, step_ms: int = 1_000) -> None:
         """One block with what waits."""
@@ -128,8 +131,6 @@ class DevNode:
         assert not built.bugs, built.bugs
         self.waiting = []
         header = built.block.header
-        from mgsnode.base.block import hash_header
-
         block_hash = hash_header(header)
         fields = vote_fields(header.era, 0, header.height, block_hash, 0)
         vote = VOTE.sign(statement(Signed.COMMIT, self.genesis_hash, fields))
@@ -153,9 +154,8 @@ class DevNode:
     async def wait_committed(self, txid: bytes, timeout_ms: int) -> bool:
         deadline = asyncio.get_running_loop().time() + timeout_ms / 1000
         while True:
-            with self.view() as view:
-                if view.receipt(txid) is not None:
-                    return True
+            if self._is_final(txid):
+                return True
             left = deadline - asyncio.get_running_loop().time()
             if left <= 0:
                 return False

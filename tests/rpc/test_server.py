@@ -335,8 +335,11 @@ async def test_a_websocket_message_beyond_the_limit_closes(
     door: str, http: aiohttp.ClientSession
 ) -> None:
     async with http.ws_connect(door + "/ws") as socket:
-        await socket.send_str(" " * (BODY_BYTES_MAX + 1))
-        message = await socket.receive()
+        try:
+            await socket.send_str(" " * (BODY_BYTES_MAX + 1))
+            message = await socket.receive()
+        except ConnectionError:
+            return  # cut while still sending
         assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1009)
 
 
