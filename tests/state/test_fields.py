@@ -1,0 +1,151 @@
+"""Fields: one spelling in JSON, refusals that name the field, round trips."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from mgsnode.base.address import address_text
+from mgsnode.base.codec import decode, encode
+from mgsnode.base.errors import Rejected
+from mgsnode.base.limits import INT_MAX, TX_BYTES_MAX
+from state.fields import (
+    Address,
+    Amount,
+    Bool,
+    Choice,
+    Field,
+    Hash32,
+    Int,
+    ListOf,
+    Optional,
+    Struct,
+    Text,
+)  # fmt: skip
+from state.registry import standard_registry
+
+HRP = "tmgs"
+ADDRESS = bytes(range(32))
+
+
+def why(field: Field, value: Any) -> Rejected:
+    with pytest.raises(Rejected) as caught:
+        field.from_json(value, HRP)
+    assert caught.value.name == "BAD_FIELD"
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [1, 1.0, True, None, "1.0", "01", "+1", "-1", "1e3", " 1", "1 ", "", "0", "1_000", "１",
+     "9223372036854775808", "9" * 5_000, [], {}, "0x1"],
+)  # fmt: skip
+def test_case_62_an_amount_is_a_decimal_string_in_its_only_spelling(value: Any) -> None:
+    why(Amount(), value)
+
+
+@given(st.integers(1, INT_MAX))
+def test_every_amount_comes_back(amount: int) -> None:
+    assert Amount().from_json(Amount().to_json(amount, HRP), HRP) == amount
+
+
+BAD = [
+    (Hash32(), ["", "ab", "AB" * 32, "g" * 64, "ab" * 33, 5, "ab" * 31 + "a "]),
+    (Address(), ["", "tmgs1x", address_text(ADDRESS, "mgs"), 5, None]),
+    (Int(1, 5), [0, 6, True, "1", 1.0, None]),
+    (Bool(), [0, 1, "true", None]),
+    (Text(4), ["12345", "éé1", 5, None, "\ud800"]),
+    (Text(4, lowest=1), [""]),
+    (Choice("a", "b"), ["c", "", 1]),
+    (ListOf(Int(0, 9), 1, 2), [[], [1, 2, 3], "12", {}, [10]]),
+    (Optional(Int(0, 9)), [10, "x"]),
+    (Struct(a=Int(0, 9)), [{}, {"a": 1, "b": 2}, {"a": 10}, [1], {"a": None}]),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), [(f, v) for f, values in BAD for v in values])
+def test_what_is_no_such_field_is_refused(field: Field, value: Any) -> None:
+    why(field, value)
+
+
+def test_a_refusal_names_the_field_from_the_outside_in() -> None:
+    field = standard_registry().kinds["order_pay"].fields
+    line = {"sku": "a", "quantity": 1, "unit_price": "5"}
+    shop = "ab" * 32
+    cases: list[tuple[Any, str]] = [
+        ({"shop": "x", "lines": [line]}, "shop"),
+        ({"shop": shop}, "lines"),
+        ({"shop": shop, "lines": []}, "lines"),
+        ({"shop": shop, "lines": [line, {**line, "unit_price": "05"}]}, "lines[1].unit_price"),
+        ({"shop": shop, "lines": [{**line, "colour": 1}]}, "lines[0]"),
+        ({"shop": shop, "lines": [line], "distributor": "x"}, "distributor"),
+    ]
+    for value, name in cases:
+        assert why(field, value).facts["field"] == name
+    with pytest.raises(Rejected) as caught:
+        field.check((bytes(32), (("a", 1, 5, ()), ("a", True, 5, ())), (), (), ()))
+    assert caught.value.facts["field"] == "lines[1].quantity"
+
+
+@pytest.mark.parametrize(
+    "wire", [1, (), (1,), (1, 2, 3), ("a", 2), ((1,), 2), (True, (2,)), (1, (2, 2)), (1, [2])]
+)
+def test_a_struct_on_the_wire_has_its_arity_and_types(wire: Any) -> None:
+    with pytest.raises(Rejected):
+        Struct(a=Int(0, 9), b=Optional(Int(0, 9))).check(wire)
+
+
+SAMPLES: dict[type, Any] = {
+    Int: lambda f: st.integers(f.lowest, f.highest),
+    Amount: lambda _f: st.integers(1, INT_MAX),
+    Text: lambda f: st.text(min_size=f.lowest, max_size=f.bytes_max // 4),
+    Choice: lambda f: st.sampled_from(f.choices),
+    Bool: lambda _f: st.booleans(),
+    Hash32: lambda _f: st.binary(min_size=32, max_size=32),
+    Address: lambda _f: st.binary(min_size=32, max_size=32),
+    ListOf: lambda f: st.lists(
+        sample(f.item), min_size=f.lowest, max_size=min(f.highest, f.lowest + 3)
+    ).map(tuple),
+    Optional: lambda f: st.one_of(st.just(()), st.tuples(sample(f.item))),
+    Struct: lambda f: st.tuples(*[sample(inner) for inner in f.fields.values()]),
+}
+
+
+def sample(field: Any) -> st.SearchStrategy[Any]:
+    return SAMPLES[type(field)](field)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("kind", standard_registry().kinds.values(), ids=lambda kind: kind.name)
+def test_every_kinds_fields_come_back_through_json_wire_and_schema(kind: Any) -> None:
+    validator = Draft202012Validator(kind.fields.json_schema())
+
+    @given(sample(kind.fields))
+    def check(wire: Any) -> None:
+        kind.fields.check(wire)
+        shown = kind.fields.to_json(wire, HRP)
+        assert kind.fields.from_json(shown, HRP) == wire
+        assert decode(encode(wire), bytes_max=TX_BYTES_MAX) == wire
+        validator.validate(shown)
+
+    check()
+
+
+JUNK = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(st.sampled_from(["to", "amount", "memo", "lines", "shop"]), inner),
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.sampled_from(sorted(standard_registry().kinds)), JUNK)
+def test_junk_is_refused_and_nothing_else_happens(name: str, junk: Any) -> None:
+    kind = standard_registry().kinds[name]
+    with pytest.raises(Rejected):
+        kind.fields.from_json(junk, HRP)
