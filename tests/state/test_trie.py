@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hashlib import blake2b
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -170,6 +171,33 @@ def test_updates_stack_on_uncommitted_parents(
     other.apply(rows(100))
     other.apply(first)
     assert sibling.root == other.apply(third).root
+
+
+def test_a_child_sees_that_its_uncommitted_parent_emptied_the_state() -> None:
+    model = Model()
+    model.apply(rows(40))
+    emptied = update(model.nodes.get, dict.fromkeys(rows(40)).items())
+    child = update(over(emptied.nodes, model.nodes.get), [(b"s\1one", b"1")])
+    assert emptied.root == EMPTY_ROOT
+    assert child.root == root_by_definition({b"s\1one": b"1"})
+
+
+def test_a_cache_forgets_what_a_commit_removed() -> None:
+    with_rows = update({}.get, rows(40).items())
+    cache = NodeCache(_NoRows(), nodes_max=8)  # small: both generations are in use
+    cache.absorb(with_rows.nodes)
+    kept = [path for path in with_rows.nodes if cache.read(path) is not None]
+    assert len(kept) > 4
+    cache.absorb(dict.fromkeys(with_rows.nodes))
+    assert all(cache.read(path) is None for path in kept)
+
+
+class _NoRows:
+    def get(self, _key: bytes) -> None:
+        return None
+
+    def iterate(self, **_how: object) -> Any:
+        return iter(())
 
 
 @settings(max_examples=30)
