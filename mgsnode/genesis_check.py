@@ -13,10 +13,10 @@ from typing import TypeVar
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from nacl.bindings import crypto_core_ed25519_is_valid_point
 
 from mgsnode.base.errors import ConfigError
 from mgsnode.base.genesis import Genesis
+from mgsnode.base.keys import is_strong_key
 from mgsnode.base.limits import INT_MAX
 from p2p.tls import check_certificate
 
@@ -84,8 +84,7 @@ def _distinct(group: str, field: str, items: Sequence[_T], key: Callable[[_T], o
 
 
 def _check_key(key: bytes, where: str) -> None:
-    # libsodium's rule: canonical, on the curve, in the prime-order subgroup, not small.
-    if not crypto_core_ed25519_is_valid_point(key):
+    if not is_strong_key(key):
         raise ConfigError(f"{where}: a weak key, or not an Ed25519 public key")
 
 

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -148,14 +149,13 @@ class Localnet:
                 if busy_ports(port, 1):
                     raise MgsError(f"port {port} is in use; {node.name} needs it")
         (self.root / LOCALNET_FILE).unlink(missing_ok=True)
-        try:
+        with ExitStack() as undo:
+            undo.callback(self.stop)
             for node in self.nodes:
                 self.start_node(node.place)
             for node in self.nodes:
                 self.wait_ready(node.place, ready_s=ready_s)
-        except BaseException:
-            self.stop()
-            raise
+            undo.pop_all()
         self.write_file()
 
     def start_node(self, index: int) -> None:

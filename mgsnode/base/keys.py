@@ -11,7 +11,7 @@ import secrets
 from enum import IntEnum
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from nacl.bindings import crypto_sign_open
+from nacl.bindings import crypto_core_ed25519_is_valid_point, crypto_sign_open
 from nacl.exceptions import BadSignatureError
 
 PUBLIC_KEY_BYTES = 32
@@ -76,3 +76,10 @@ def is_signed_by(public_key: bytes, message: bytes, signature: bytes) -> bool:
     except BadSignatureError:
         return False
     return True
+
+
+def is_strong_key(public_key: bytes) -> bool:
+    """Whether libsodium takes this as a key: canonical, on the curve, in the prime-order group."""
+    if len(public_key) != PUBLIC_KEY_BYTES:
+        return False
+    return bool(crypto_core_ed25519_is_valid_point(public_key))
