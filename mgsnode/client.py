@@ -8,8 +8,9 @@ is for one event loop; `call_once` is for programs that have none.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -24,6 +25,7 @@ from mgsnode.base.transaction import Body, open_body, seal, tx_statement
 
 Json: TypeAlias = Any
 Wait: TypeAlias = Literal["accepted", "committed"]
+Topic: TypeAlias = Literal["blocks", "events", "tx"]
 TIMEOUT_S = 60.0  # longer than any single wait that a node allows
 WAIT_MS = 10_000
 _POLL_S = 0.1
@@ -43,6 +45,13 @@ class RpcFailure(MgsError):
         self.data: dict[str, Json] = data if isinstance(data, dict) else {}
         facts = ", ".join(f"{key} {value}" for key, value in self.data.items() if key != "code")
         super().__init__(f"{message}: {facts}" if facts else message)
+
+
+class News(NamedTuple):
+    """Something that a subscription told, and the cursor to go on from after it."""
+
+    cursor: str
+    result: Json
 
 
 class Unsigned(NamedTuple):
@@ -144,6 +153,38 @@ class Client:
             return orjson.loads(raw)
         except ValueError:
             raise Unreachable(f"{self.url} answered {status} and no JSON") from None
+
+    @asynccontextmanager
+    async def subscribe(
+        self, topic: Topic, params: Mapping[str, Json] | None = None
+    ) -> AsyncIterator[AsyncIterator[News]]:
+        """News over WebSocket from now on, or from the cursor `after` in `params`, for ever.
+
+        `params` as `subscribe` takes them (`filter`, `after`). Raises `RpcFailure` where the node
+        refuses, `Unreachable` where it is not there or ends it; go on from the last cursor then.
+        """
+        assert self._session is not None, "a Client is an async context manager"
+        request = self._request("subscribe", {"topic": topic, **(params or {})})
+        try:
+            async with self._session.ws_connect(
+                self.url + "ws", max_msg_size=_ANSWER_BYTES_MAX
+            ) as socket:
+                await socket.send_str(orjson.dumps(request).decode())
+                answer = _result(orjson.loads((await socket.receive()).data))
+                yield self._news(socket, answer["subscription"])
+        except (aiohttp.ClientError, OSError) as error:
+            raise Unreachable(f"{self.url} broke off ({type(error).__name__})") from None
+        except (TypeError, ValueError, KeyError):
+            raise Unreachable(f"{self.url} answered no subscription") from None
+
+    async def _news(
+        self, socket: aiohttp.ClientWebSocketResponse, subscription: str
+    ) -> AsyncIterator[News]:
+        async for message in socket:
+            told = orjson.loads(message.data)["params"]
+            if told["subscription"] == subscription:
+                yield News(told["cursor"], told["result"])
+        raise Unreachable(f"{self.url} ended the subscription (code {socket.close_code})")
 
     # Transactions
 
