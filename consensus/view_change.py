@@ -135,12 +135,14 @@ def try_new_view(core: Core) -> None:
     inner = tuple(
         pre_prepare_fields(core.era, core.view, p.header.height, p.hash) for p in choice.prepared
     )
+    # What was decided here meanwhile is proposed again to the late; `Made` remembers it.
     votes = [
         Voted(
             Signed.PRE_PREPARE, core.era, core.view, p.header.height,
             p.hash, p.entry.header, b"",
         )
         for p in choice.prepared
+        if p.header.height > core.head.header.height
     ]  # fmt: skip
     core.persist(Made(core.era, core.view, fields), *votes)
     core.own_new_view = (fields, inner)

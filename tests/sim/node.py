@@ -68,6 +68,7 @@ class SimNode:
         self.up = False
         self.frozen_until = 0
         self.skew_ms = 0
+        self.written_ms = 0
         self.halted: str | None = None
         self.demoted: str | None = None
         self.mempool: dict[bytes, bytes] = {}
@@ -295,5 +296,8 @@ class SimNode:
         if self._crash_due():
             raise Crashed
         event = Advanced(stored.header, stored.hash, stored.certificate, self.ledger.members)
-        self.after(self.network.faults.disk_ms(self), event)
-        self.after(self.network.faults.disk_ms(self), Work(bool(self.mempool)))
+        # One disk: what was written later is durable later.
+        now = self.world.now_ms
+        self.written_ms = max(self.written_ms, now + self.network.faults.disk_ms(self))
+        self.after(self.written_ms - now, event)
+        self.after(self.written_ms - now, Work(bool(self.mempool)))
