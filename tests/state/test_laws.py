@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, event, settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -84,7 +84,6 @@ class Economy(RuleBasedStateMachine):
         except Rejected as refusal:  # it may not enter a block: unaffordable
             assert refusal.code < 100
             return
-        event(f"{kind} {receipt.code}")
         if receipt.code == 0 and kind in ("order_pay", "dollar_redeem"):
             (self.orders if kind == "order_pay" else self.asks).append(receipt.txid)
 
