@@ -92,9 +92,24 @@ _OTHERS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _STEPS: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
 
+def _is_shallow(raw: bytes) -> bool:
+    """Whether there are too few opening brackets to nest deeply: the common case, at the speed
+    of memchr, which `count` does not have.
+    """
+    left = DEPTH_MAX
+    for opening in (b"[", b"{"):
+        place = raw.find(opening)
+        while place >= 0:
+            left -= 1
+            if left < 0:
+                return False
+            place = raw.find(opening, place + 1)
+    return True
+
+
 def _check_depth(raw: bytes) -> None:
-    if raw.count(b"[") + raw.count(b"{") <= DEPTH_MAX:
-        return  # the common case, at memory speed
+    if _is_shallow(raw):
+        return
     brackets = _STRINGS.sub(b"", raw).translate(None, _OTHERS)
     if max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > DEPTH_MAX:
         raise RpcError(errors.PARSE_ERROR, "TOO_DEEP", highest=DEPTH_MAX)
@@ -118,7 +133,7 @@ def open_json(raw: bytes) -> object:
         raise RpcError(errors.PARSE_ERROR, "DUPLICATE_KEY") from None
     except (ValueError, RecursionError):  # JSONDecodeError and UnicodeDecodeError are ValueErrors
         raise RpcError(errors.PARSE_ERROR, "NOT_JSON") from None
-    if "\\u" in text:
+    if b"\\" in raw:  # a surrogate can only have come as an escape
         _check_text(value)
     return value
 

@@ -47,9 +47,9 @@ def open_hex(text: object, *, lowest: int, highest: int) -> bytes:
     """Bytes from lower-case hex without prefix, else ValueError. Lengths in bytes."""
     if type(text) is not str or not 2 * lowest <= len(text) <= 2 * highest:
         raise ValueError("length")
-    raw = bytes.fromhex(text)  # takes capitals and blanks too, so compare
-    if raw.hex() != text:
-        raise ValueError("spelling")
+    raw = bytes.fromhex(text)
+    if 2 * len(raw) != len(text) or text.lower() != text:
+        raise ValueError("blanks and capitals, which fromhex takes")
     return raw
 
 

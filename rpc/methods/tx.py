@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any, ClassVar, Final, Literal
-
-import orjson
-from pydantic import Field, WithJsonSchema
+from typing import Final
 
 from mgsnode.base.codec import encode
-from mgsnode.base.errors import MgsError
 from mgsnode.base.hashing import list_path, signed_hash_of, txid_of
-from mgsnode.base.limits import TX_BYTES_MAX
 from mgsnode.base.transaction import open_transaction, seal, tx_statement
-from rpc.api import Submission
-from rpc.compile import TxParam, compile_draft, compile_signed, stand_ins
+from rpc.compile import TxParam, compile_draft, stand_ins
 from rpc.dispatch import Context, Method
-from rpc.errors import RpcError, from_mgs, invalid_params, limit, not_found
-from rpc.limits import BATCH_RAW_MAX, WAIT_MS_MAX
+from rpc.errors import not_found
 from rpc.present import (
     body_json,
     certificate_json,
@@ -47,7 +40,7 @@ from rpc.results import (
     nullable,
     obj,
 )
-from rpc.schema import Hash32, NoParams, Params, RawTx, open_hex
+from rpc.schema import Hash32, NoParams, Params
 from state import chain
 from state.tx.accounts import next_nonce
 from state.view import View
@@ -55,19 +48,6 @@ from state.view import View
 
 class _TxParams(Params):
     tx: TxParam
-
-
-class _SubmitParams(Params):
-    tx: TxParam | None = None
-    wait: Literal["accepted", "committed"] = "accepted"
-    timeout_ms: Annotated[int, Field(ge=0, le=600_000)] = 10_000
-    raw: RawTx | None = None
-    positions: ClassVar[tuple[str, ...]] = ("tx", "wait", "timeout_ms")
-
-
-class _BatchParams(Params):
-    # Each is judged alone: a bad one is an item's error, not the call's.
-    raw: Annotated[list[Any], WithJsonSchema({"type": "array", "items": {"type": "string"}})]
 
 
 class _TxidParams(Params):
@@ -119,74 +99,6 @@ async def _encode(ctx: Context, params: _TxParams) -> object:
             "signing_bytes": tx_statement(body.chain, body_bytes).hex(),
             "tx": body_json(body, api.registry, api.hrp),
         }
-
-
-async def _submit(ctx: Context, params: _SubmitParams) -> object:
-    if (params.tx is None) == (params.raw is None):
-        raise invalid_params("one of tx and raw")
-    raw = params.raw
-    if raw is None:
-        assert params.tx is not None
-        raw = compile_signed(params.tx, ctx.api)
-    submission = await ctx.api.submit(raw)
-    if params.wait == "committed" and submission.status == "pending":
-        wait_ms = min(params.timeout_ms, WAIT_MS_MAX, ctx.left_ms())
-        if await ctx.api.wait_committed(submission.txid, wait_ms):
-            submission = _fate(ctx, submission)
-    return _submission_json(submission)
-
-
-def _fate(ctx: Context, submission: Submission) -> Submission:
-    """What a block made of it."""
-    with ctx.api.view() as view:
-        place = chain.read_place(view.rows, submission.txid)
-        if place is None:
-            return submission
-        code = chain.read_receipt(view.rows, place).code
-    name = ctx.api.registry.refusal_name(code)
-    status: Literal["refused", "committed"] = "refused" if code else "committed"
-    return Submission(submission.txid, status, place.height, code, name)
-
-
-def _submission_json(submission: Submission) -> dict[str, object]:
-    txid, status, height, code, reason = submission
-    if status == "pending":
-        return {"txid": txid.hex(), "status": status}
-    if status == "committed":
-        return {"txid": txid.hex(), "status": status, "height": height}
-    return {
-        "txid": txid.hex(), "status": status, "height": height, "code": code, "reason": reason,
-    }  # fmt: skip
-
-
-async def _submit_batch(ctx: Context, params: _BatchParams) -> object:
-    """The hot path of the whole door: per transaction one hex decoding and one short item."""
-    if len(params.raw) > BATCH_RAW_MAX:
-        raise limit("BATCH_TOO_LONG", highest=BATCH_RAW_MAX)
-    raws: list[bytes] = []
-    bad: list[int] = []
-    for index, text in enumerate(params.raw):
-        try:
-            raws.append(open_hex(text, lowest=1, highest=TX_BYTES_MAX))
-        except ValueError:
-            bad.append(index)
-    answers = await ctx.api.submit_many(raws)
-    items = [
-        b'{"txid":"%b","status":"pending"}' % answer.txid.hex().encode()
-        if type(answer) is Submission and answer.status == "pending"
-        else _item(answer)
-        for answer in answers
-    ]
-    for index in bad:  # rising, so each lands at its own place
-        items.insert(index, _item(invalid_params("must be lower-case hex digits", field="raw")))
-    return b'{"items":[%b]}' % b",".join(items)
-
-
-def _item(answer: Submission | MgsError | RpcError) -> bytes:
-    if isinstance(answer, Submission):
-        return orjson.dumps(_submission_json(answer))
-    error = answer if isinstance(answer, RpcError) else from_mgs(answer)
-    return orjson.dumps({"error": error.as_json()})
 
 
 async def _status(ctx: Context, params: _TxidParams) -> object:
@@ -259,12 +171,6 @@ async def _simulate(ctx: Context, params: _TxParams) -> object:
         }
 
 
-_SUBMITTED: Final = obj(
-    "height code reason",
-    txid=HASH, status=enum("pending", "committed", "refused"), height=INT, code=INT, reason=TEXT,
-)  # fmt: skip
-_ERROR: Final = obj(error=obj(code={"type": "integer"}, message=TEXT, data=ANY))
-
 METHODS: Final = (
     Method(
         name="tx_kinds",
@@ -285,21 +191,6 @@ METHODS: Final = (
         params=_TxParams,
         result=obj(height=HEIGHT, txid=HASH, signing_bytes=HEX, tx=TX_BODY),
         run=_encode,
-    ),
-    Method(
-        name="tx_submit",
-        summary="Hand in a signed transaction; the same one again is no error.",
-        params=_SubmitParams,
-        result=_SUBMITTED,
-        run=_submit,
-    ),
-    Method(
-        name="tx_submit_batch",
-        summary="Hand in many signed transactions; each is answered alone, in order.",
-        params=_BatchParams,
-        result=obj(items=array({"anyOf": [_SUBMITTED, _ERROR]})),
-        run=_submit_batch,
-        cost=lambda params: max(1, len(params.raw)),
     ),
     Method(
         name="tx_status",
