@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
 def _work(args: argparse.Namespace) -> Callable[[], dict[str, object]]:
     if args.name in _PARTS:
         module, function = _PARTS[args.name]
-        return lambda: getattr(importlib.import_module(module), function)(quick=args.quick)  # type: ignore[no-any-return]
+        return lambda: getattr(importlib.import_module(module), function)(quick=args.quick)
     run: Callable[..., dict[str, object]]
     run = importlib.import_module(
         "bench.million" if args.name == "accounts" else f"bench.{args.name}"

@@ -35,7 +35,7 @@ class Spent(NamedTuple):
     disk_bytes: int  # handed to the disk, compaction included
     counters: Mapping[str, float]  # of /metrics
 
-    def count(self, name: str) -> float:
+    def reading(self, name: str) -> float:
         """A counter or gauge of `/metrics` by its name without `mgs_`, 0 where there is none."""
         return self.counters.get(f"mgs_{name}", self.counters.get(f"mgs_{name}_total", 0.0))
 

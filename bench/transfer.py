@@ -120,7 +120,7 @@ def figures(outcome: Outcome, before: list[Spent], after: list[Spent]) -> dict[s
 
 
 def _grown(before: list[Spent], after: list[Spent], name: str) -> float:
-    return sum(b.count(name) - a.count(name) for a, b in zip(before, after, strict=True))
+    return sum(b.reading(name) - a.reading(name) for a, b in zip(before, after, strict=True))
 
 
 def percentile_ms(ordered_s: Sequence[float], percent: int) -> float:
