@@ -6,6 +6,9 @@ Source: BIP-350 (bech32m), BIP-173 (bech32).
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import xor
+
 from mgsnode.base.errors import Malformed
 from mgsnode.base.hashing import HASH_BYTES
 
@@ -14,6 +17,11 @@ HRP_TEST = "tmgs"
 _CHARSET = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 _VALUE_OF = {char: value for value, char in enumerate(_CHARSET)}
 _GENERATOR = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
+# What the five bits that leave the register at the top give back, all five at once.
+_FEEDBACK = tuple(
+    reduce(xor, (term for bit, term in enumerate(_GENERATOR) if top >> bit & 1), 0)
+    for top in range(32)
+)
 _BECH32M = 0x2BC830A3
 _CHECKSUM_CHARS = 6
 _TEXT_MAX = 90  # BIP-173
@@ -22,11 +30,7 @@ _TEXT_MAX = 90  # BIP-173
 def _polymod(values: list[int]) -> int:
     check = 1
     for value in values:
-        top = check >> 25
-        check = (check & 0x1FFFFFF) << 5 ^ value
-        for bit, term in enumerate(_GENERATOR):
-            if top >> bit & 1:
-                check ^= term
+        check = (check & 0x1FFFFFF) << 5 ^ value ^ _FEEDBACK[check >> 25]
     return check
 
 
