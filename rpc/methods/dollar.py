@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Final
 from mgsnode.base.address import address_text
 from rpc.dispatch import Context, Method
 from rpc.errors import invalid_params, not_found
-from rpc.limits import LIST_LIMIT
 from rpc.lists import read_page
 from rpc.results import (
     ADDRESS,
@@ -24,9 +23,10 @@ from rpc.results import (
     obj,
     page,
 )
-from rpc.schema import Address, Cursor, Hash32, Limit, Name, NoParams, Params
+from rpc.schema import Address, Hash32, Name, NoParams, PageParams, Params
 from state.tx.dollar import BY_GATEWAY, BY_HOLDER, Position, Redemption
 from state.tx.gateways import Gateway
+from state.view import View
 
 
 class _GatewayParams(Params):
@@ -37,10 +37,8 @@ class _RedemptionParams(Params):
     redemption: Hash32
 
 
-class _RedemptionsParams(Params):
+class _RedemptionsParams(PageParams):
     holder: Address | None = None
-    cursor: Cursor | None = None
-    limit: Limit = LIST_LIMIT
     gateway: Name | None = None
     positions: ClassVar[tuple[str, ...]] = ("holder", "cursor", "limit")
 
@@ -129,14 +127,12 @@ async def _redemptions(ctx: Context, params: _RedemptionsParams) -> object:
     if params.gateway is not None:
         number, owner = BY_GATEWAY, params.gateway.encode()
 
-    with ctx.api.view() as view:
+    def show(view: View, rid: bytes) -> dict[str, object]:
+        row = view.redemption(rid)
+        assert row is not None, "what is listed is never removed"
+        return _redemption_json(rid, row, ctx.api.hrp)
 
-        def one(rid: bytes) -> object:
-            row = view.redemption(rid)
-            assert row is not None, "what is listed is never removed"
-            return _redemption_json(rid, row, ctx.api.hrp)
-
-        return read_page(view, number, owner, params.cursor, params.limit, one)
+    return await read_page(ctx.api, number, owner, params, show)
 
 
 _GATEWAY: Final[dict[str, Any]] = {

@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Final
 from mgsnode.base.address import address_text
 from rpc.dispatch import Context, Method
 from rpc.errors import invalid_params, not_found
-from rpc.limits import LIST_LIMIT
 from rpc.lists import read_page
 from rpc.results import (
     ADDRESS,
@@ -23,7 +22,7 @@ from rpc.results import (
     obj,
     page,
 )
-from rpc.schema import Address, Cursor, Hash32, Limit, Params
+from rpc.schema import Address, Hash32, PageParams, Params
 from state.tx.money import HOLD
 from state.tx.orders import (
     ALL_SHOPS,
@@ -46,10 +45,8 @@ class _ShopParams(Params):
     shop: Hash32
 
 
-class _ShopsParams(Params):
+class _ShopsParams(PageParams):
     owner: Address | None = None
-    cursor: Cursor | None = None
-    limit: Limit = LIST_LIMIT
     positions: ClassVar[tuple[str, ...]] = ("cursor", "limit")
 
 
@@ -57,10 +54,8 @@ class _OrderParams(Params):
     order: Hash32
 
 
-class _OrdersParams(Params):
+class _OrdersParams(PageParams):
     buyer: Address | None = None
-    cursor: Cursor | None = None
-    limit: Limit = LIST_LIMIT
     shop: Hash32 | None = None
     positions: ClassVar[tuple[str, ...]] = ("buyer", "cursor", "limit")
 
@@ -98,14 +93,13 @@ async def _shop(ctx: Context, params: _ShopParams) -> object:
 
 async def _shops(ctx: Context, params: _ShopsParams) -> object:
     number, owner = (ALL_SHOPS, b"") if params.owner is None else (OF_OWNER, params.owner)
-    with ctx.api.view() as view:
 
-        def one(shop_id: bytes) -> object:
-            row = view.shop(shop_id)
-            assert row is not None, "a shop is never removed"
-            return _shop_json(shop_id, row, ctx.api.hrp)
+    def show(view: View, shop_id: bytes) -> dict[str, object]:
+        row = view.shop(shop_id)
+        assert row is not None, "a shop is never removed"
+        return _shop_json(shop_id, row, ctx.api.hrp)
 
-        return read_page(view, number, owner, params.cursor, params.limit, one)
+    return await read_page(ctx.api, number, owner, params, show)
 
 
 def _order_json(order_id: bytes, row: Order, hrp: str) -> dict[str, object]:
@@ -170,14 +164,13 @@ async def _orders(ctx: Context, params: _OrdersParams) -> object:
     number, owner = OF_BUYER, params.buyer or b""
     if params.shop is not None:
         number, owner = OF_SHOP, params.shop
-    with ctx.api.view() as view:
 
-        def one(order_id: bytes) -> object:
-            row = view.order(order_id)
-            assert row is not None, "an order is never removed"
-            return _order_json(order_id, row, ctx.api.hrp)
+    def show(view: View, order_id: bytes) -> dict[str, object]:
+        row = view.order(order_id)
+        assert row is not None, "an order is never removed"
+        return _order_json(order_id, row, ctx.api.hrp)
 
-        return read_page(view, number, owner, params.cursor, params.limit, one)
+    return await read_page(ctx.api, number, owner, params, show)
 
 
 _SHOP: Final[dict[str, Any]] = {
