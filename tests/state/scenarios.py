@@ -176,6 +176,20 @@ def redeem_more_than_the_gateway_must_take(w: World) -> Transaction:
     return w.tx(ALICE, "dollar_redeem", "g1", 50_000 * DOLLAR + 10_000, "USD", h("iban"), ())
 
 
+@scenario("dollar")
+def redeem_all_that_the_gateway_must_take(w: World) -> Transaction:
+    _fund(w, ALICE, 60_000)
+    return w.tx(ALICE, "dollar_redeem", "g1", 50_000 * DOLLAR, "USD", h("iban"), ())
+
+
+@scenario("dollar", "CREDIT_EXHAUSTED")
+def redeem_a_second_time_beyond_the_credit(w: World) -> Transaction:
+    _fund(w, ALICE, 60_000)
+    ask = w.do(ALICE, "dollar_redeem", "g1", 30_000 * DOLLAR, "USD", h("iban"), ())
+    assert ask.code == 0
+    return w.tx(ALICE, "dollar_redeem", "g1", 20_000 * DOLLAR + 10_000, "USD", h("iban"), ())
+
+
 def _fund(w: World, person: Person, dollars: int) -> None:
     w.do(OP0, "dollar_issue", person.address, dollars * DOLLAR, h(f"fund {person.name}"))
 

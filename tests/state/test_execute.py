@@ -12,8 +12,10 @@ from mgsnode.base.limits import INT_MAX, TX_BYTES_MAX, TX_LIFETIME_MS_MAX
 from mgsnode.base.transaction import ENVELOPE_REFUSALS, open_transaction, seal
 from state.draft import Draft
 from state.execute import apply_genesis
-from state.registry import Family, Registry, standard_registry
+from state.fields import Struct
+from state.registry import Family, Kind, Registry, standard_registry
 from state.tx.accounts import ACCOUNT, Account, account_of, next_nonce
+from state.tx.money import transfer
 from tests.state.scenarios import ALICE, BOB, SELLER, new_world
 from tests.state.world import DOLLAR, FEE_MAX, Nothing, Person, World, h, make_genesis, reason
 
@@ -295,3 +297,27 @@ def test_hooks_are_called_in_the_order_of_the_family_numbers_in_the_same_transac
     tx = _pay(w, open_shop(w))
     w.block(tx)
     assert calls == [(14, tx.txid), (15, tx.txid)]
+
+
+def test_a_kind_that_refuses_after_it_wrote_still_leaves_nothing() -> None:
+    """Refusals come first by discipline; the undo log is for the day when one does not."""
+
+    def late(ctx: Any, _fields: Any) -> None:
+        transfer(ctx, ALICE.address, [(BOB.address, DOLLAR, "")])
+        ctx.draft.delete(ACCOUNT, SELLER.address)
+        ctx.draft.put(ACCOUNT, h("new"), Account(5, 0, (), (), 1, 0))
+        ctx.list_under(1, b"", ctx.object_id)
+        raise Rejected((901, "LATE"))
+
+    family = Family(
+        9, "test", kinds=(Kind("test_late", Struct(), late, 100, ""),), refusals=((901, "LATE"),)
+    )
+    w = World(new_world().genesis, Registry((*standard_registry().families, family)))
+    receipt = w.do(ALICE, "test_late")
+    assert (reason(w, receipt), receipt.events) == ("LATE", ())
+    assert w.dollars(ALICE) == 10_000 * DOLLAR - receipt.fee
+    assert w.dollars(BOB) == w.dollars(SELLER) == 10_000 * DOLLAR
+    assert w.draft.get(ACCOUNT, h("new")) is None
+    assert w.outcome is not None and w.outcome.listed == ()
+    assert w.outcome.history == ((ALICE.address, 0),)
+    assert w.broken_laws() == []

@@ -163,6 +163,9 @@ def test_a_block_is_built_on_a_block_that_is_not_final_yet(ledger: Ledger) -> No
     for built in (first, second, third):
         header = built.block.header
         ledger.commit(hash_header(header), certify(header))
+        for kept in ledger._kept.values():  # a committed parent is let go: memory stays bounded
+            is_next = kept.block.header.parent_hash == ledger.head.hash
+            assert (kept.draft._parent is ledger._reader) == is_next
     assert ledger.head.header.height == 3
     with ledger.view() as view:
         assert view.account(ALICE.address).nonces == ((0, 3),)
