@@ -166,16 +166,17 @@ class Client:
         assert self._session is not None, "a Client is an async context manager"
         request = self._request("subscribe", {"topic": topic, **(params or {})})
         try:
-            async with self._session.ws_connect(
-                self.url + "ws", max_msg_size=_ANSWER_BYTES_MAX
-            ) as socket:
-                await socket.send_str(orjson.dumps(request).decode())
-                answer = _result(orjson.loads((await socket.receive()).data))
-                yield self._news(socket, answer["subscription"])
+            socket = await self._session.ws_connect(self.url + "ws", max_msg_size=_ANSWER_BYTES_MAX)
         except (aiohttp.ClientError, OSError) as error:
-            raise Unreachable(f"{self.url} broke off ({type(error).__name__})") from None
-        except (TypeError, ValueError, KeyError):
-            raise Unreachable(f"{self.url} answered no subscription") from None
+            raise Unreachable(f"no news from {self.url} ({type(error).__name__})") from None
+        async with socket:
+            await socket.send_str(orjson.dumps(request).decode())
+            answer = await socket.receive()
+            try:
+                name = _result(orjson.loads(answer.data))["subscription"]
+            except (TypeError, ValueError, KeyError):
+                raise Unreachable(f"{self.url} answered no subscription") from None
+            yield self._news(socket, name)
 
     async def _news(
         self, socket: aiohttp.ClientWebSocketResponse, subscription: str

@@ -1,0 +1,195 @@
+"""Whom to audit: a stopped node's home, or a node that answers JSON-RPC. The judging is `state`'s.
+
+The chain is executed again from its genesis in a folder that is thrown away afterwards. What the
+node says is not believed: of a node that is asked over JSON-RPC even the genesis counts only by
+its hash, which the last line names; give your own genesis to pin it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+from mgsnode.base.block import Block, Certificate, Header, encode_block
+from mgsnode.base.codec import decode_stored, encode
+from mgsnode.base.errors import ConfigError, Corrupt, Malformed
+from mgsnode.base.genesis import Genesis, GenesisAccount, GenesisGateway
+from mgsnode.base.validators import bitmap_of
+from mgsnode.client import Client, RpcFailure, Unreachable
+from mgsnode.genesis import genesis_text, parse_genesis
+from mgsnode.home import Home, load_home_genesis
+from state.audit import AuditResult, audit_source, audit_store
+from state.store import Store
+
+Progress = Callable[[str, int, int], None]
+_SCRATCH: Final = "mgsnode-audit-"
+_HASHES: Final = (
+    "genesis_hash", "parent_hash", "txs_root", "receipts_root", "state_root", "valset_hash",
+    "next_valset_hash",
+)  # fmt: skip
+
+
+def _quiet(_what: str, _done: int, _of: int) -> None:
+    return None
+
+
+def audit_home(home: Path, *, progress: Progress = _quiet) -> AuditResult:
+    """Replay the chain of the stopped node at `home` and compare its whole store.
+
+    `ConfigError` where there is no such home, `Locked` while a node runs on it, `Corrupt` where
+    the store cannot be opened; what is found wrong inside stands in the result's `fault`.
+    """
+    genesis = load_home_genesis(home)
+    with Store.open(Home(home).store) as store, TemporaryDirectory(prefix=_SCRATCH) as scratch:
+        return audit_store(store, genesis, Path(scratch) / "replay", progress=progress)
+
+
+def audit_rpc(
+    url: str, *, genesis: Genesis | None = None, progress: Progress = _quiet
+) -> AuditResult:
+    """Replay the chain that the node at `url` shows, up to the head it has now.
+
+    `genesis` pins the chain; without it the node's own is taken at its hash. Call it outside of
+    an event loop. Raises `Unreachable`, `RpcFailure`, or `Corrupt` for answers that are none.
+    """
+    with asyncio.Runner() as runner, TemporaryDirectory(prefix=_SCRATCH) as scratch:
+        node = _Node(url, runner)
+        try:
+            known = genesis or node.genesis()
+            return audit_source(node, known, Path(scratch) / "replay", progress=progress)
+        finally:
+            node.close()
+
+
+def line_of(result: AuditResult) -> str:
+    """The last line of an audit."""
+    if not result.ok:
+        return f"FAULT {result.fault}"
+    return (
+        f"OK height {result.height} root {result.root.hex()} "
+        f"certificates {result.certificates} transactions {result.transactions}"
+    )
+
+
+def open_genesis(raw: bytes) -> Genesis:
+    """The genesis of its encoding, held to all the rules of a document; else `Corrupt`."""
+    try:
+        plain = Genesis._make(decode_stored(raw))  # type: ignore[arg-type]  # checked below
+        genesis = plain._replace(
+            gateways=tuple(GenesisGateway._make(row) for row in plain.gateways),
+            accounts=tuple(GenesisAccount._make(row) for row in plain.accounts),
+        )
+        if parse_genesis(genesis_text(genesis).encode()) == genesis:
+            return genesis
+        why = "is not in its one form"
+    except (Malformed, ConfigError) as error:
+        why = str(error)
+    except (AttributeError, TypeError, ValueError):
+        why = "is not a genesis"
+    raise Corrupt(f"the node's genesis: {why}")
+
+
+class _Node:
+    """A chain as a node shows it: a `state.source.Source`. Its JSON becomes the bytes again."""
+
+    def __init__(self, url: str, runner: asyncio.Runner) -> None:
+        self._runner = runner
+        self._client = Client(url)
+        runner.run(self._client.__aenter__())
+        self._block: tuple[int, dict[str, Any] | None] = (-1, None)  # the last one asked for
+
+    def close(self) -> None:
+        self._runner.run(self._client.close())
+
+    def genesis(self) -> Genesis:
+        """The genesis that the node names, as it hashes."""
+        return open_genesis(_hex(self._ask("chain_genesis"), "encoded"))
+
+    def head(self) -> int:
+        return _int(self._ask("chain_head"), "height")
+
+    def block(self, height: int) -> bytes | None:
+        shown = self._shown(height)
+        if shown is None:
+            return None
+        header = _object(shown, "header")
+        values = {
+            name: _hex(header, name) if name in _HASHES else _int(header, name)
+            for name in Header._fields
+        }
+        txs = shown.get("txs")
+        if not isinstance(txs, list):
+            raise Corrupt(f"height {height}: the node shows no transactions")
+        return encode_block(Block(Header(**values), tuple(_hex(tx, "raw") for tx in txs)))  # type: ignore[arg-type]
+
+    def certificate(self, height: int) -> bytes | None:
+        shown = self._shown(height)
+        if shown is None or shown.get("certificate") is None:
+            return None
+        certificate = _object(shown, "certificate")
+        signatures = certificate.get("signatures")
+        if not isinstance(signatures, list):
+            raise Corrupt(f"height {height}: certificate: holds no signatures")
+        by_index = {_int(each, "index"): _hex(each, "signature") for each in signatures}
+        size = len(self._members(height))
+        if not all(0 <= index < size for index in by_index):
+            raise Corrupt(f"height {height}: certificate: signed by no member")
+        return encode(
+            Certificate(
+                era=_int(certificate, "era"),
+                view=_int(certificate, "view"),
+                height=_int(certificate, "height"),
+                hash=_hex(certificate, "hash"),
+                bitmap=bitmap_of(sorted(by_index), size),
+                signatures=tuple(by_index[index] for index in sorted(by_index)),
+            )
+        )
+
+    def receipts(self, _height: int) -> tuple[bytes, ...] | None:
+        return None  # the replay's own are held against receipts_root
+
+    def _members(self, height: int) -> list[Any]:
+        items = self._ask("chain_validators", height=height).get("items")
+        return items if isinstance(items, list) else []
+
+    def _shown(self, height: int) -> dict[str, Any] | None:
+        if self._block[0] != height:
+            try:
+                shown = self._ask("chain_block", height=height, full=True)
+            except RpcFailure as failure:
+                if failure.code != -32001:
+                    raise
+                shown = None
+            self._block = (height, shown)
+        return self._block[1]
+
+    def _ask(self, method: str, **params: Any) -> dict[str, Any]:
+        answer = self._runner.run(self._client.call(method, params))
+        if not isinstance(answer, dict):
+            raise Unreachable(f"{self._client.url} answered {method} with no object")
+        return answer
+
+
+def _object(source: Any, name: str) -> dict[str, Any]:
+    value = source.get(name) if isinstance(source, dict) else None
+    if not isinstance(value, dict):
+        raise Corrupt(f"the node's answer: {name} is not an object")
+    return value
+
+
+def _int(source: Any, name: str) -> int:
+    value = source.get(name) if isinstance(source, dict) else None
+    if type(value) is not int or not 0 <= value < 2**63:
+        raise Corrupt(f"the node's answer: {name} is not a number")
+    return value
+
+
+def _hex(source: Any, name: str) -> bytes:
+    value = source.get(name) if isinstance(source, dict) else None
+    try:
+        return bytes.fromhex(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise Corrupt(f"the node's answer: {name} is not hex") from None

@@ -1,0 +1,89 @@
+"""Who does what in the demo, before anything happens: countries, gateways, terms, genesis.
+
+Pure: it follows from the trade and the number of gateways alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from mgsnode.base.genesis import Genesis
+from mgsnode.base.hashing import digest
+from mgsnode.base.keys import SigningKey
+from mgsnode.devnet import dev_key
+from mgsnode.trade import Trade
+
+MERCHANT: Final = "merchant"
+SHOP_NAME: Final = "The Online Retailer"
+SHOP_COUNTRY: Final = "United Kingdom"
+RETURN_WINDOW_MS: Final = 3_000  # so that every order becomes final while one watches
+# Deadlines of a minute: far beyond a step of the replay, which takes well under a second.
+TERMS: Final[dict[str, Any]] = {
+    "ship_within_ms": 60_000,
+    "complete_after_ms": 60_000,
+    "return_window_ms": RETURN_WINDOW_MS,
+    "holdback_bp": 1_000,
+    "commission_bp": 500,
+}
+PARAMS: Final = {"redeem_deadline_ms": 60_000, "contest_ms": 60_000}
+DOLLAR: Final = 1_000_000
+CENT: Final = 10_000
+REDEEMED_SHARE: Final = 4  # the shop redeems one part in four of its takings
+_CAP_LOWEST: Final = 10_000_000 * DOLLAR
+_CODES: Final = {
+    "Australia": "AU", "Austria": "AT", "EIRE": "IE", "France": "FR", "Germany": "DE",
+    "Japan": "JP", "Netherlands": "NL", "Norway": "NO", "Switzerland": "CH",
+    "United Kingdom": "GB",
+}  # fmt: skip
+
+
+class Place(NamedTuple):
+    """A gateway of the network."""
+
+    node: int  # the number of its node, from 0
+    name: str
+    country: str
+    currency: str
+
+
+def places_of(genesis: Genesis) -> list[Place]:
+    """The gateways in the order of their nodes."""
+    return [
+        Place(node, gateway.name, gateway.country, gateway.currencies[0])
+        for node, gateway in enumerate(genesis.gateways)
+    ]
+
+
+def serving(country: str, places: Sequence[Place]) -> Place:
+    """The gateway that serves a country: the one that lives there, else one by its name's hash."""
+    for place in places:
+        if place.country == _CODES.get(country):
+            return place
+    number = int.from_bytes(digest(b"mgs/demo-country", country.encode()))
+    return places[number % len(places)]
+
+
+def redeeming(issued: dict[str, int], places: Sequence[Place]) -> Place:
+    """Where the shop redeems: the gateway that issued least, never (of several) the one of most."""
+    return min(places, key=lambda place: (issued.get(place.name, 0), -place.node))
+
+
+def customer_key(customer: str) -> SigningKey:
+    """A customer's key; public, as every development key."""
+    return dev_key(f"demo/customer/{customer}")
+
+
+def merchant_key() -> SigningKey:
+    """The shop owner's key."""
+    return dev_key(f"demo/{MERCHANT}")
+
+
+def cap_of(trade: Trade) -> int:
+    """What each gateway of the demo may owe: enough, were it to issue everything."""
+    return max(_CAP_LOWEST, 2 * trade.gross)
+
+
+def whole_cents(amount: int) -> int:
+    """`amount` rounded up to a cent: dollars are issued against fiat."""
+    return -(-amount // CENT) * CENT
