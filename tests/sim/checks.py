@@ -79,8 +79,6 @@ class Checks:
         if mark != before:
             self.seen["views entered"] += mark[0] == before[0]
             self.must(mark > before, "view and era never go back", node.name, before, mark)
-            if node.honest:
-                self._marks[node.number] = max(mark, self._marks.get(node.number, mark))
         sizes = replica.sizes()
         n = replica.members.n
         caps = {
@@ -103,6 +101,8 @@ class Checks:
             match record:
                 case Left():
                     self.seen["view changes"] += 1
+                    mark = (record.era, record.view)
+                    self._marks[node.number] = max(mark, self._marks.get(node.number, mark))
                 case Made():
                     self.seen["new views"] += 1
                 case Joined():

@@ -39,6 +39,7 @@ class Fetch:
         self._tries = 0
         self._known = False  # certified blocks are known to be missing
         self._wanted: dict[bytes, CheckBlock] = {}
+        self._polled_at = -1
 
     # Bodies
 
@@ -97,11 +98,12 @@ class Fetch:
     # Certified blocks
 
     def poll(self) -> None:
-        """Who does not vote hears of new heights only by asking."""
+        """Who is no member, or was made none behind its back, hears of heights only by asking."""
         node = self._node
         if node.life != self._life or not node.up:
             return
-        if not node.replica.may_bind:
+        idle, self._polled_at = node.ledger.height == self._polled_at, node.ledger.height
+        if idle:
             names = [name for name in node.network.names if name != node.name]
             name = names[node.world.stream("scheduler").randrange(len(names))]
             node.network.send(node, name, "height?", None)
