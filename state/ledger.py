@@ -12,6 +12,7 @@ A bug met while executing becomes an answer in `_guarded` and nowhere else (fail
 from __future__ import annotations
 
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
@@ -35,7 +36,7 @@ from mgsnode.base.transaction import BAD_NONCE, UNKNOWN_KIND, Transaction, open_
 from mgsnode.base.validators import ValidatorSet
 from state import chain
 from state.context import Params
-from state.draft import Changes, Draft, Reader, StateReader
+from state.draft import Changes, Draft, Reader, RecordCache, StateReader
 from state.execute import BlockRun, Outcome, apply_genesis, check_envelope
 from state.registry import Registry, standard_registry
 from state.store import Store, StoreStats
@@ -45,7 +46,7 @@ from state.tx.gateways import ERA, GATEWAY, Era, derive_validators, era_validato
 from state.view import LawResult, View, check_laws
 
 T = TypeVar("T")
-_ADMISSIONS_MAX: Final = 20_000  # accounts remembered for admission between two blocks: 10 MB
+_NEWS_MAX: Final = 16  # blocks that the door has not heard of yet
 
 
 class Head(NamedTuple):
@@ -126,6 +127,45 @@ def _guarded(work: Callable[[], T]) -> T | _Bug:
         return _Bug(traceback.format_exc())
 
 
+class _Door:
+    """Records at the head for judging at the door, beside the ledger's thread.
+
+    `learn` is called by the thread that commits, `open` by the one that admits; between them
+    stands a queue, so that each touches a cache of its own. What is read a moment too early or
+    too late is advice gone stale: execution judges again.
+    """
+
+    def __init__(self, store: Store, registry: Registry) -> None:
+        self._store = store
+        self._defaults = registry.defaults
+        self._news: deque[Draft] = deque()
+        self._missed = False
+        self._forget()
+
+    def _forget(self) -> None:
+        self._records = RecordCache(self._store)
+        self.params = Params(self._records, self._defaults)
+
+    def learn(self, draft: Draft) -> None:
+        """A block's draft has just been committed."""
+        if len(self._news) >= _NEWS_MAX:
+            self._missed = True  # nobody stands at the door: it starts anew
+            self._news.clear()
+        self._news.append(draft)
+
+    def open(self) -> Reader:
+        """The records as far as they have been committed."""
+        if self._missed:
+            self._missed = False
+            self._news.clear()
+            self._forget()
+        if self._news:
+            while self._news:
+                self._records.absorb(self._news.popleft())
+            self.params = Params(self._records, self._defaults)
+        return self._records
+
+
 class Ledger:
     """The chain in a store, and what may come next. See the module's law."""
 
@@ -137,7 +177,8 @@ class Ledger:
         self.registry = registry
         self._store = store
         self._cache = NodeCache(store)
-        self._reader = StateReader(store)
+        self._reader = RecordCache(store)  # of the ledger's thread
+        self._door = _Door(store, registry)
         self._kept: dict[bytes, _Kept] = {}
         self._eras: dict[int, ValidatorSet] = {}
         self.head = Head(header, hash_header(header), self._next_validators(header))
@@ -263,28 +304,19 @@ class Ledger:
 
         A nonce above the next one is fine here: it waits.
         """
+        door = self._door.open()
         check_envelope(
-            self.registry,
-            self._admission,
-            self._admission_params,
-            tx,
+            self.registry, door, self._door.params, tx,
             time_ms=self.head.header.timestamp_ms + 1,
-        )
+        )  # fmt: skip
         body = tx.body
-        if body.nonce < self.next_nonce(body.sender, body.lane):
-            raise Rejected(BAD_NONCE, next=self.next_nonce(body.sender, body.lane))
-        self._admissions += 1
-        if self._admissions > _ADMISSIONS_MAX:
-            self._forget_admissions()
+        expected = next_nonce(account_of(door, body.sender), body.lane)
+        if body.nonce < expected:
+            raise Rejected(BAD_NONCE, next=expected)
 
     def next_nonce(self, sender: bytes, lane: int) -> int:
         """The next nonce of a lane at the head."""
-        return next_nonce(account_of(self._admission, sender), lane)
-
-    def _forget_admissions(self) -> None:
-        self._admission = Draft(self._reader)  # nothing is written to it: it remembers records
-        self._admission_params = Params(self._reader, self.registry.defaults)
-        self._admissions = 0
+        return next_nonce(account_of(self._door.open(), sender), lane)
 
     # Executing ----------------------------------------------------------------------------
 
@@ -465,8 +497,9 @@ class Ledger:
             )
             chain.write_state(batch, kept.changes, kept.nodes)
         self._cache.absorb(kept.nodes)
+        self._reader.absorb(kept.draft)
+        self._door.learn(kept.draft)
         self.head = Head(kept.block.header, block_hash, kept.validators)
-        self._forget_admissions()
         del self._kept[block_hash]
         for other in list(self._kept.values()):
             parent_hash = other.block.header.parent_hash
