@@ -2,7 +2,8 @@
 
 Every `_EVERY_S` of CPU time that the process uses, a signal makes the main thread note what each
 thread is at. A thread's stack gets the CPU time that this thread used since the last note, so
-that sleeping threads weigh nothing. Threads without Python (LevelDB's own) show as the rest of
+that sleeping threads weigh nothing; what is found waiting for work keeps its time for the next
+note, since it did not use it by waiting. Threads without Python (LevelDB's own) show as the rest of
 the process's CPU. Garbage collection is timed apart: it is contained in the stacks.
 
 SIGUSR1 forgets what was seen so far: a measured window begins. SIGUSR2 writes it to OUT
@@ -11,8 +12,10 @@ and ends the sampling.
 
 from __future__ import annotations
 
+import concurrent.futures.thread
 import gc
 import json
+import selectors
 import signal
 import sys
 import threading
@@ -35,6 +38,7 @@ class Sampler:
         self._seen: dict[int, int] = {}  # thread -> CPU ns when last noted
         self._stacks: Counter[tuple[tuple[CodeType, int], ...]] = Counter()
         self._threads: Counter[str] = Counter()
+        self._waits = _waiting_places()
         self._begun_ns = time.process_time_ns()
         self._samples = 0
         self._gc_ns = self._gc_began_ns = 0
@@ -53,8 +57,10 @@ class Sampler:
         main = threading.get_ident()
         for thread, frame in sys._current_frames().items():
             stack = own if thread == main else frame
+            if stack is None or (stack.f_code.co_filename, stack.f_code.co_name) in self._waits:
+                continue
             used = self._used_ns(thread)
-            if used and stack is not None:
+            if used:
                 self._stacks[_stack_of(stack)] += used
                 self._threads[_name_of(thread)] += used
         self._samples += 1
@@ -106,6 +112,17 @@ class Sampler:
         fresh = self._out.with_suffix(".new")
         fresh.write_text(json.dumps(document), encoding="utf-8")
         fresh.replace(self._out)
+
+
+def _waiting_places() -> frozenset[tuple[str, str]]:
+    """Where threads wait for work: (file, function)."""
+    return frozenset(
+        [
+            (selectors.__file__, "select"),
+            (concurrent.futures.thread.__file__, "_worker"),
+            (threading.__file__, "wait"),
+        ]
+    )
 
 
 def _stack_of(frame: FrameType) -> tuple[tuple[CodeType, int], ...]:
