@@ -45,6 +45,7 @@ from state.tx.money import collect_fees
 
 LIVE_STEP_MS_MAX: Final = 60_000  # the live clock's share of a longer gap: outages take no time
 DUE_ITEMS_MAX: Final = 512  # due work of one block: about 0.05 s, as much as 1,000 transfers
+GENESIS_MS_MAX: Final = 2**53  # JSON's exact integers; later times fit into 64 bits
 
 
 class Outcome(NamedTuple):
@@ -147,8 +148,8 @@ class BlockRun:
         ctx.involved[body.sender] = None
         if body.payer:
             ctx.involved[body.payer] = None
-        self._fees += fee
         self._record(self._done, receipt)
+        self._fees += fee
         return receipt
 
     refusal: Rejected | None = None  # the last one met by `apply`, with its facts; for simulation
@@ -245,6 +246,8 @@ def _spend(draft: Draft, tx: Transaction, sender: Account, fee: int) -> None:
 
 def apply_genesis(registry: Registry, draft: Draft, genesis: Genesis) -> None:
     """Write the state of height 0. `ConfigError` names the field that cannot be."""
+    if not 0 <= genesis.time_ms <= GENESIS_MS_MAX:
+        raise ConfigError(f"genesis: time_ms is from 0 to {GENESIS_MS_MAX}")
     values = dict(registry.defaults)
     for name, value in genesis.params:
         if name not in registry.params:

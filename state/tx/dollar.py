@@ -64,6 +64,7 @@ UNKNOWN_CASE: Final = (114, "UNKNOWN_CASE")  # nor compliance cases
 
 CENT: Final = 10_000  # micro-dollars
 DOLLAR: Final = 1_000_000
+ISSUED_MAX: Final = INT_MAX // 64  # of one gateway, ever: alone it cannot use up the counters
 REDEEMED, ASK_FEE = 1, 2  # purposes of a redemption's hold
 ISSUED_ON, PAID_ON = 1, 2  # what a reference was used for
 PENDING, CLAIMED, PAID = "pending", "claimed", "paid"
@@ -163,7 +164,7 @@ def apply_issue(ctx: Context, fields: Fields) -> None:
     check_active(name, gateway)
     _check_reference(ctx, ISSUED_ON, name, reference)
     position = position_of(ctx.draft, name)
-    if totals_of(ctx.draft).issued + amount > INT_MAX:
+    if position.issued + amount > ISSUED_MAX or totals_of(ctx.draft).issued + amount > INT_MAX:
         raise Rejected(SUPPLY_LIMIT)
     room = gateway.cap - position.owed
     if amount > room:

@@ -86,8 +86,9 @@ class Shop(NamedTuple):
     cancelled: int
     completed: int
     final: int
+    # Cancelled orders count in neither: paying and cancelling for ever moves no figure.
     paid: int  # micro-dollars ever paid in
-    refunded: int  # micro-dollars ever given back, cancelled orders included
+    refunded: int  # micro-dollars ever given back
     final_volume: int  # what the shop kept of orders at the time they became final
 
 
@@ -246,7 +247,7 @@ def apply_pay(ctx: Context, fields: Fields) -> None:
         if batch:
             raise Rejected(NOT_YET_ACTIVE, field="batch")
         total += quantity * unit_price
-    if total > INT_MAX:
+    if shop.paid + total > INT_MAX:
         raise Rejected(TOTAL_TOO_LARGE)
     check_balance(ctx.draft, ctx.sender, total)
     # From here on nothing can fail.
@@ -381,7 +382,11 @@ def _cancel(ctx: Context, order_id: bytes, order: Order, shop: Shop) -> None:
         closed_ms=ctx.time_ms,
     )
     ctx.draft.put(ORDER, order_id, cancelled)
-    after = shop._replace(cancelled=shop.cancelled + 1, refunded=shop.refunded + left)
+    after = shop._replace(
+        cancelled=shop.cancelled + 1,
+        paid=shop.paid - order.total,
+        refunded=shop.refunded - order.refunded,
+    )
     ctx.draft.put(SHOP, order.shop, after)
     ctx.involve(shop.owner)
     ctx.emit("order_cancelled", order_id, left)
@@ -601,8 +606,9 @@ def _check_orders(reader: Reader) -> str | None:
             return f"order {order_id.hex()} {why}"
         figures = sums.setdefault(order.shop, [0, 0, 0])
         figures[0] += 1
-        figures[1] += order.total
-        figures[2] += order.refunded
+        if order.status != CANCELLED:
+            figures[1] += order.total
+            figures[2] += order.refunded
     for shop_id, shop in reader.items(SHOP):
         counted = sums.pop(shop_id, [0, 0, 0])
         if [shop.orders, shop.paid, shop.refunded] != counted:

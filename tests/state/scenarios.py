@@ -18,6 +18,7 @@ from state.draft import Draft
 from state.execute import BlockRun
 from state.trie import update
 from state.tx.gateways import GATEWAY
+from state.tx.orders import SHOP
 from tests.state.world import DAY_MS, DOLLAR, Person, World, h, make_genesis, people
 
 VECTORS = Path(__file__).parent.parent / "vectors"
@@ -104,6 +105,11 @@ def _cap(w: World, cap: int) -> None:
 @scenario("dollar", "SUPPLY_LIMIT")
 def issue_more_than_can_be_counted(w: World) -> Transaction:
     return w.tx(OP1, "dollar_issue", ALICE.address, INT_MAX, h("wire 1"))
+
+
+@scenario("dollar", "SUPPLY_LIMIT")
+def issue_beyond_what_one_gateway_may_ever_issue(w: World) -> Transaction:
+    return w.tx(OP1, "dollar_issue", ALICE.address, INT_MAX // 64 + 1, h("wire 1"))
 
 
 @scenario("dollar")
@@ -355,6 +361,22 @@ def order_pay_more_than_there_is(w: World) -> Transaction:
 @scenario("orders", "TOTAL_TOO_LARGE")
 def order_pay_a_total_beyond_64_bits(w: World) -> Transaction:
     return _pay(w, open_shop(w), (("moon", 2, INT_MAX, ()),))
+
+
+@scenario("orders", "TOTAL_TOO_LARGE")
+def order_pay_beyond_what_a_shop_can_count(w: World) -> Transaction:
+    shop = open_shop(w)
+    row = w.draft.get(SHOP, shop)
+    assert row is not None
+    w.draft.put(SHOP, shop, row._replace(paid=INT_MAX - DOLLAR))
+    return _pay(w, shop, (("mug", 1, DOLLAR + 1, ()),))
+
+
+@scenario("orders")
+def order_cancel_after_a_refund_in_part(w: World) -> Transaction:
+    order = _paid(w)
+    w.do(SELLER, "order_refund", order, ((0, 1),), "")
+    return w.tx(ALICE, "order_cancel", order)
 
 
 @scenario("orders", "NOT_YET_ACTIVE")

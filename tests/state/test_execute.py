@@ -233,6 +233,7 @@ def test_a_genesis_that_cannot_be_names_its_field() -> None:
     good = make_genesis(funded=[ALICE])
     two = good.gateways[0]
     broken = {
+        "time_ms": good._replace(time_ms=INT_MAX),
         "params.nonsense": good._replace(params=(("nonsense", 1),)),
         "params.order_fee_bps": good._replace(params=(("order_fee_bps", 201),)),
         "accounts[1].address": good._replace(accounts=(good.accounts[0],) * 2),
