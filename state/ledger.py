@@ -182,7 +182,6 @@ class Ledger:
         self._kept: dict[bytes, _Kept] = {}
         self._eras: dict[int, ValidatorSet] = {}
         self.head = Head(header, hash_header(header), self._next_validators(header))
-        self._forget_admissions()
 
     # Opening ------------------------------------------------------------------------------
 
