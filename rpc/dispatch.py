@@ -27,6 +27,7 @@ from rpc.meter import Meter
 from rpc.schema import Params, open_params
 
 _log = logging.getLogger("rpc")
+_ITEM_BYTES: Final = 65_536  # so many bytes of a message count as one item more
 _SLICE_S: Final = 0.02  # a batch lets others run this often
 # What a bug raises. Not MemoryError, nor what ends a task or the process.
 BUGS: Final = (
@@ -92,6 +93,10 @@ class Dispatcher:
     async def answer(self, raw: bytes, meter: Meter, session: Session | None = None) -> bytes:
         """The answer to a message: JSON, or b"" where nothing is to be said."""
         try:
+            weight = len(raw) // _ITEM_BYTES  # junk costs us its reading
+            wait_ms = self._charge(meter, weight) if weight else 0
+            if wait_ms:
+                raise errors.limit("RATE", retry_after_ms=wait_ms)
             message = jsonrpc.open_message(raw)
         except RpcError as error:
             self.answered["", error.code] += 1

@@ -106,7 +106,7 @@ class RpcServer:
         """Case 64: a host name that is not ours, or a page of another origin."""
         host = request.headers.get("Host", "")
         if _host_name(host) not in self._hosts:
-            return _plain(403, "this host name is not listed (rpc.hosts)")
+            return _plain(403, "this host name is not listed (rpc.allowed_hosts)")
         origin = request.headers.get("Origin")
         if origin is None or origin in self._settings.cors_origins:
             return None
