@@ -30,6 +30,7 @@ from mgsnode.base.block import (
 from mgsnode.base.codec import Value, encode
 from mgsnode.base.errors import Corrupt, Malformed, Rejected
 from mgsnode.base.keys import Signed
+from mgsnode.base.limits import BLOCK_TXS_MAX
 from mgsnode.base.transaction import BAD_NONCE, Transaction
 from mgsnode.bodies import Bodies, Missing, OpenedBlock
 from mgsnode.exchange import Certified
@@ -39,6 +40,9 @@ from state.ledger import Built, Committed, Ledger
 
 T = TypeVar("T")
 _log = structlog.get_logger("mgsnode.driver")
+_BLOCK_TXS_FIRST = 512  # our first block's size; then it follows what proves possible
+_BLOCK_TXS_LEAST = 64
+_BLOCK_TXS_STEP = 64
 _OPENED_MAX = 8  # blocks whose opened transactions are kept until they are decided or given up
 
 
@@ -79,6 +83,7 @@ class Driver:
         on_committed: Callable[[Committed, tuple[Transaction, ...]], None],
         on_evidence: Callable[[fx.Evidence], None],
         on_quarantine: Callable[[bytes], None],
+        view_timeout_ms: int,
     ) -> None:
         """`name` is our gateway's; `guard` is None for a node that votes for nothing."""
         self.replica = replica
@@ -93,12 +98,15 @@ class Driver:
         self._on_committed = on_committed
         self._on_evidence = on_evidence
         self._on_quarantine = on_quarantine
+        self._block_ms_max = view_timeout_ms // 5
         self._inbox: deque[ev.Event] = deque()
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._opened: dict[bytes, OpenedBlock] = {}
         self._told_work = False
+        self._block_txs = _BLOCK_TXS_FIRST
+        self._asked_ms: int | None = None  # when our block under way was asked for
         self.ledger_thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._journal_thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
         self.dropped: Counter[tuple[str, str]] = Counter()
@@ -223,7 +231,8 @@ class Driver:
     # The ledger's work
 
     async def _build(self, effect: fx.BuildBlock) -> None:
-        txs = self._mempool.pick()
+        self._asked_ms = now().mono_ms
+        txs = self._mempool.pick(txs_max=self._block_txs)
         if not txs and not effect.empty:
             self._nothing_built(effect)
             return
@@ -335,12 +344,28 @@ class Driver:
         if committed is not None:
             self._advanced(committed, opened.txs, certificate)
 
+    def _fit_blocks(self) -> None:
+        """Cuts the batch, not the round (case 37): our blocks shrink when one took too long.
+
+        From asking for it to its decision a block may take a fifth of the view timeout; so the
+        size follows what all replicas and this machine can do now.
+        """
+        asked_ms, self._asked_ms = self._asked_ms, None
+        if asked_ms is None:
+            return
+        took_ms = now().mono_ms - asked_ms
+        if took_ms > self._block_ms_max:
+            self._block_txs = max(_BLOCK_TXS_LEAST, self._block_txs * 2 // 3)
+        elif took_ms < self._block_ms_max // 2:
+            self._block_txs = min(BLOCK_TXS_MAX, self._block_txs + _BLOCK_TXS_STEP)
+
     def _advanced(
         self, committed: Committed, txs: tuple[Transaction, ...], certificate: Certificate
     ) -> None:
         self._mempool.forget(txs)
         self._on_committed(committed, txs)
         header = committed.block.header
+        self._fit_blocks()
         members = self._ledger.head.validators
         self.post(ev.Advanced(header, committed.hash, certificate, members))
         self._told_work = self._mempool.has_work

@@ -126,18 +126,18 @@ class Mempool:
             nonce += 1
         return nonce
 
-    def pick(self) -> list[Transaction]:
+    def pick(self, *, txs_max: int = BLOCK_TXS_MAX) -> list[Transaction]:
         """What the next block may hold, lanes in turn, nonces in order. Takes nothing out."""
         picked: list[Transaction] = []
         room = BLOCK_BYTES_MAX
-        first = islice(self._ready, BLOCK_TXS_MAX)
+        first = islice(self._ready, txs_max)
         turns = deque((key, self._lanes[key].next_nonce) for key in first)
-        while turns and len(picked) < BLOCK_TXS_MAX:
+        while turns and len(picked) < txs_max:
             key, nonce = turns.popleft()
             waiting = self._lanes[key].waiting
             for _ in range(_ROUND_TXS):
                 held = waiting.get(nonce)
-                if held is None or len(picked) >= BLOCK_TXS_MAX:
+                if held is None or len(picked) >= txs_max:
                     break
                 room -= len(held.tx.raw)
                 if room < 0:
