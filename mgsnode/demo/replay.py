@@ -205,7 +205,9 @@ class Replay:
         account = await client.call("account_get", {"address": merchant})
         supply = await client.call("dollar_supply")
         room = int(supply["positions"][place.name]) + int(params["credit_floor"]["value"])
-        amount = min(int(account["dollar"]) // REDEEMED_SHARE, room) // CENT * CENT
+        takings = self.trade.gross - self.trade.refunded
+        most = min(int(account["dollar"]) - DOLLAR, room)  # a dollar is left for fees
+        amount = min(takings // REDEEMED_SHARE, most) // CENT * CENT
         if amount < lowest:
             return  # a shop so small keeps its dollars
         payout = digest(b"mgs/demo-payout", b"bank details of the shop").hex()
