@@ -42,7 +42,7 @@ T = TypeVar("T")
 _log = structlog.get_logger("mgsnode.driver")
 _BLOCK_TXS_FIRST = 512  # our first block's size; then it follows what proves possible
 _BLOCK_TXS_LEAST = 64
-_BLOCK_TXS_STEP = 64
+_BLOCK_TXS_STEP = 128
 _OPENED_MAX = 8  # blocks whose opened transactions are kept until they are decided or given up
 
 
@@ -98,7 +98,7 @@ class Driver:
         self._on_committed = on_committed
         self._on_evidence = on_evidence
         self._on_quarantine = on_quarantine
-        self._block_ms_max = view_timeout_ms // 5
+        self._block_ms_max = view_timeout_ms // 2
         self._inbox: deque[ev.Event] = deque()
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -347,7 +347,7 @@ class Driver:
     def _fit_blocks(self) -> None:
         """Cuts the batch, not the round (case 37): our blocks shrink when one took too long.
 
-        From asking for it to its decision a block may take a fifth of the view timeout; so the
+        From asking for it to its decision a block may take half of the view timeout; so the
         size follows what all replicas and this machine can do now.
         """
         asked_ms, self._asked_ms = self._asked_ms, None
