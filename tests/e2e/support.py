@@ -109,8 +109,9 @@ def transfer(
 class Payer(threading.Thread):
     """One wallet that pays the next one, one payment after the other, until told to stop."""
 
-    def __init__(self, net: Localnet, number: int) -> None:
+    def __init__(self, net: Localnet, number: int, first: int) -> None:
         super().__init__(name=f"payer-{number}", daemon=True)
+        self.first = first  # nonce
         self._net = net
         self._number = number
         self._stop_now = threading.Event()
@@ -124,7 +125,7 @@ class Payer(threading.Thread):
 
     def run(self) -> None:
         try:
-            for nonce in range(PAYMENTS_MAX):
+            for nonce in range(self.first, self.first + PAYMENTS_MAX):
                 if self._stop_now.is_set():
                     return
                 self._pay(nonce)
@@ -159,7 +160,12 @@ class Bank:
 
     def __init__(self, net: Localnet) -> None:
         self._net = net
-        self.payers = [Payer(net, number) for number in range(WALLETS)]
+        self.payers: list[Payer] = []
+        self._before: list[int] = []  # dollars
+        for number in range(WALLETS):
+            account = call(net.nodes[1].rpc, "account_get", [address(f"wallet-{number}")])
+            self.payers.append(Payer(net, number, account["nonces"].get("0", 0)))
+            self._before.append(int(account["dollar"]))
 
     def __enter__(self) -> Bank:
         for payer in self.payers:
@@ -206,11 +212,11 @@ class Bank:
     def _check_balances(self, url: str) -> None:
         for number, payer in enumerate(self.payers):
             account = call(url, "account_get", [address(f"wallet-{number}")])
-            assert account["nonces"].get("0", 0) == len(payer.paid)
+            assert account["nonces"].get("0", 0) == payer.first + len(payer.paid)
             fees = sum(int(call(url, "tx_status", [txid])["fee"]) for txid, _ in payer.paid)
             earned = AMOUNT * len(self.payers[number - 1].paid)
             spent = AMOUNT * len(payer.paid) + fees
-            assert int(account["dollar"]) == WALLET_DOLLARS + earned - spent
+            assert int(account["dollar"]) == self._before[number] + earned - spent
         laws = call(url, "audit_laws")
         assert laws["items"]
         assert all(law["ok"] for law in laws["items"]), laws
