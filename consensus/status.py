@@ -84,8 +84,8 @@ def on_status(core: Core, message: Message) -> None:
     """A member's status: what it has seen of us, what it lacks of ours."""
     status = message.content
     assert isinstance(status, Status)
-    if status.to != core.me:
-        return
+    if status.to != core.me or status.member == core.me:
+        return  # a twin's word about us is not another's
     if status.seen:
         _judge_seen(core, status.seen)
     first = status.member not in core.heard

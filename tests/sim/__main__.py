@@ -86,7 +86,9 @@ def _many(
         total += outcome.counts
         total["max view"] = most
         if outcome.verdict != "held":
-            print(f"seed {outcome.seed} n = {outcome.n}: {outcome.verdict}: {outcome.why}")
+            print(
+                f"seed {outcome.seed} n = {outcome.n}: {outcome.verdict}: {outcome.why}", flush=True
+            )
         if outcome.seed % _AGAIN_EVERY == 0:
             figures["seeds run twice"] += 1
             if run(outcome.seed).trace != outcome.trace:
