@@ -7,7 +7,6 @@ application), so a hash made for one use can never be taken for another.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from hashlib import blake2b
 
 HASH_BYTES = 32
@@ -31,14 +30,14 @@ def hasher(tag: bytes) -> Callable[[bytes], bytes]:
     return hash_of
 
 
-txid_of = partial(digest, b"mgs/tx")  # of the unsigned body
-signed_hash_of = partial(digest, b"mgs/signed-tx")  # of the signed bytes
-header_hash_of = partial(digest, b"mgs/header")
-valset_hash_of = partial(digest, b"mgs/valset")
-genesis_hash_of = partial(digest, b"mgs/genesis")
-address_of = partial(digest, b"mgs/address")  # of a public key
-_leaf_of = partial(digest, b"mgs/list-leaf")
-_node_of = partial(digest, b"mgs/list-node")
+txid_of = hasher(b"mgs/tx")  # of the unsigned body
+signed_hash_of = hasher(b"mgs/signed-tx")  # of the signed bytes
+header_hash_of = hasher(b"mgs/header")
+valset_hash_of = hasher(b"mgs/valset")
+genesis_hash_of = hasher(b"mgs/genesis")
+address_of = hasher(b"mgs/address")  # of a public key
+_leaf_of = hasher(b"mgs/list-leaf")
+_node_of = hasher(b"mgs/list-node")
 
 
 def list_root(items: Sequence[bytes], *, tag: bytes) -> bytes:
