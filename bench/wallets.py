@@ -44,6 +44,10 @@ class Wallets:
         self._rng = random.Random(seed)
         self.transaction_bytes = 0
 
+    def set_nonce(self, who: int, nonce: int) -> None:
+        """The next nonce of an account that has paid before."""
+        self._nonces[who] = nonce
+
     def transfer(self, who: int) -> tuple[bytes, str]:
         """The next transfer of one account to another: (raw, txid)."""
         to = self._rng.randrange(len(self._keys) - 1)
