@@ -6,6 +6,7 @@ import asyncio
 from typing import ClassVar, Final
 
 from mgsnode.base.block import Block, hash_header
+from mgsnode.base.codec import encode
 from mgsnode.base.transaction import Transaction
 from rpc.dispatch import Context, Method
 from rpc.errors import invalid_params, not_found
@@ -101,6 +102,16 @@ def _full_txs(ctx: Context, executed: Executed) -> list[object]:
     return found
 
 
+async def _genesis(ctx: Context, _params: NoParams) -> object:
+    with ctx.api.view() as view:
+        genesis = view.genesis
+        return {
+            "height": view.height,
+            "hash": genesis.hash.hex(),
+            "encoded": encode(genesis).hex(),
+        }
+
+
 async def _head(ctx: Context, _params: NoParams) -> object:
     with ctx.api.view() as view:
         return {**header_json(view.header), "hash": view.hash.hex()}
@@ -141,6 +152,14 @@ METHODS: Final = (
         ),
         run=_block,
         cost=lambda params: 50 if params.full else 2,
+    ),
+    Method(
+        name="chain_genesis",
+        summary="The genesis in its canonical bytes, whose hash names the chain.",
+        params=NoParams,
+        result=obj(height=HEIGHT, hash=HASH, encoded=HEX),
+        run=_genesis,
+        cost=20,
     ),
     Method(
         name="chain_head",
