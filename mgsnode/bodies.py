@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
-from mgsnode.base.block import Block, hash_header, open_block, open_header, txs_root
+from mgsnode.base.block import Block, Header, hash_header, open_block, open_header, txs_root
 from mgsnode.base.errors import Malformed
 from mgsnode.base.hashing import signed_hash_of
 from mgsnode.base.transaction import Transaction
@@ -77,8 +77,8 @@ class Bodies:
         """The block of a proposal. Raises `Missing`, `Malformed` or `Rejected`."""
         header = open_header(header_bytes)
         if tx_hashes is not None and txs_root(tx_hashes) == header.txs_root:
-            raws = await self._gather(tx_hashes, sources)
-            return await self.open(Block(header, tuple(raws)))
+            # A list that does not fit is its sender's fault, never the block's: ask by hash then.
+            return await self._gather(header, tx_hashes, sources)
         block_hash = hash_header(header)
         for _ in range(_ROUNDS):
             for peer in sources:
@@ -101,28 +101,33 @@ class Bodies:
             return None  # the fault of the peer that sent it, never of the hash
         return block if hash_header(block.header) == block_hash else None
 
-    async def _gather(self, tx_hashes: tuple[bytes, ...], sources: Sequence[str]) -> list[bytes]:
+    async def _gather(
+        self, header: Header, tx_hashes: tuple[bytes, ...], sources: Sequence[str]
+    ) -> OpenedBlock:
+        held = self._mempool.by_signed_hash
         fetched: dict[bytes, bytes] = {}
         for attempt in range(_ROUNDS + 1):
-            missing = [h for h in tx_hashes if h not in fetched and self._held(h) is None]
+            txs = [held(signed_hash) for signed_hash in tx_hashes]
+            known = [tx for tx in txs if tx is not None]
+            if len(known) == len(txs):
+                return OpenedBlock(Block(header, tuple(tx.raw for tx in known)), tuple(known))
+            missing = [
+                signed_hash
+                for signed_hash, tx in zip(tx_hashes, txs, strict=True)
+                if tx is None and signed_hash not in fetched
+            ]
             if not missing:
-                break
+                raws = [
+                    tx.raw if tx is not None else fetched[signed_hash]
+                    for signed_hash, tx in zip(tx_hashes, txs, strict=True)
+                ]
+                return await self.open(Block(header, tuple(raws)))
             if attempt:
                 for peer in sources:
                     fetched.update(await self._ask_transactions(peer, missing))
             else:
                 await asyncio.sleep(_GOSSIP_WAIT_S)
-        raws: list[bytes] = []
-        for signed_hash in tx_hashes:
-            raw = fetched.get(signed_hash) or self._held(signed_hash)
-            if raw is None:
-                raise Missing
-            raws.append(raw)
-        return raws
-
-    def _held(self, signed_hash: bytes) -> bytes | None:
-        tx = self._mempool.by_signed_hash(signed_hash)
-        return None if tx is None else tx.raw
+        raise Missing
 
     async def _ask_transactions(self, peer: str, missing: list[bytes]) -> dict[bytes, bytes]:
         try:

@@ -23,15 +23,18 @@ from mgsnode.base.limits import CODEC_DEPTH_MAX, CODEC_ITEMS_MAX, INT_MAX, INT_M
 Value: TypeAlias = "int | bool | str | bytes | Sequence[Value]"
 
 
+def _packb(value: object) -> bytes:
+    packed: bytes = msgpack.packb(value)  # use_bin_type is its default, and ours by the tests
+    return packed
+
+
 def encode(value: Value) -> bytes:
     """The canonical bytes of `value`.
 
     What is encoded is made by us and not checked here, on the hottest path: an integer beyond
     64 bits raises OverflowError, a stray float or None only when `decode` refuses it.
     """
-    packed = msgpack.packb(value, use_bin_type=True, strict_types=False)
-    assert isinstance(packed, bytes)
-    return packed
+    return _packb(value)
 
 
 def _no_map(_pairs: object) -> NoReturn:
@@ -47,6 +50,16 @@ def decode(raw: bytes, *, bytes_max: int) -> Value:
 
     `bytes_max` is the caller's limit on the length of `raw`, checked before anything is built.
     Arrays come back as tuples.
+    """
+    value = decode_shaped(raw, bytes_max=bytes_max)
+    _check_types(value, 1)
+    return value
+
+
+def decode_shaped(raw: bytes, *, bytes_max: int) -> Value:
+    """As `decode`, for a caller who then looks at the type of every single part himself.
+
+    What is not one of our types (a float, nil, an integer beyond 64 bits) may still be in it.
     """
     if len(raw) > bytes_max:
         raise Malformed(f"longer than {bytes_max} bytes")
@@ -68,10 +81,9 @@ def decode(raw: bytes, *, bytes_max: int) -> Value:
     except (ValueError, msgpack.UnpackException, RecursionError):
         # msgpack's StackError, FormatError, ExtraData and UnicodeDecodeError are ValueErrors.
         raise Malformed("not canonical MessagePack") from None
-    _check_types(value, 1)
-    if msgpack.packb(value, use_bin_type=True) != raw:
+    if _packb(value) != raw:
         raise Malformed("not the canonical spelling")
-    return value  # type: ignore[no-any-return]  # msgpack returns Any; _check_types has looked
+    return value  # type: ignore[no-any-return]  # msgpack returns Any; the caller looks
 
 
 def decode_stored(raw: bytes) -> Value:

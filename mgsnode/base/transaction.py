@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from mgsnode.base.codec import Value, decode, encode
+from mgsnode.base.codec import Value, decode, decode_shaped, encode
 from mgsnode.base.errors import Malformed, Rejected
 from mgsnode.base.hashing import HASH_BYTES, signed_hash_of, txid_of
 from mgsnode.base.keys import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, Signed, SigningKey, statement
@@ -114,7 +114,7 @@ def open_transaction(raw: bytes, genesis_hash: bytes) -> Transaction:
     Raises `Malformed` where the bytes are not a transaction, `Rejected(WRONG_CHAIN)` where
     they are one of another chain.
     """
-    outer = decode(raw, bytes_max=TX_BYTES_MAX)
+    outer = decode_shaped(raw, bytes_max=TX_BYTES_MAX)  # every part is looked at below
     if type(outer) is not tuple or len(outer) != 2:
         raise Malformed("a transaction is (body, signatures)")
     body_bytes, signatures = outer
@@ -140,17 +140,18 @@ def open_body(body_bytes: bytes) -> Body:
     if type(value) is not tuple or len(value) != _BODY_ARITY:
         raise Malformed("a body has nine fields")
     chain, sender, lane, nonce, valid_until, fee_max, payer, kind, fields = value
-    for name, item in (("chain", chain), ("sender", sender)):
-        if type(item) is not bytes or len(item) != HASH_BYTES:
-            raise Malformed(f"{name} is 32 bytes")
-    for name, item, highest in (
-        ("lane", lane, LANE_MAX),
-        ("nonce", nonce, INT_MAX - 1),
-        ("valid_until", valid_until, INT_MAX),
-        ("fee_max", fee_max, INT_MAX),
-    ):
-        if type(item) is not int or not 0 <= item <= highest:
-            raise Malformed(f"{name} is an integer from 0 to {highest}")
+    if type(chain) is not bytes or len(chain) != HASH_BYTES:
+        raise Malformed("chain is 32 bytes")
+    if type(sender) is not bytes or len(sender) != HASH_BYTES:
+        raise Malformed("sender is 32 bytes")
+    if type(lane) is not int or not 0 <= lane <= LANE_MAX:
+        raise Malformed(f"lane is an integer from 0 to {LANE_MAX}")
+    if type(nonce) is not int or not 0 <= nonce < INT_MAX:
+        raise Malformed("nonce is an integer from 0")
+    if type(valid_until) is not int or valid_until < 0:
+        raise Malformed("valid_until is an integer from 0")
+    if type(fee_max) is not int or fee_max < 0:
+        raise Malformed("fee_max is an integer from 0")
     if type(payer) is not bytes or len(payer) not in (0, HASH_BYTES) or payer == sender:
         raise Malformed("payer is empty or another account's 32 bytes")
     if type(kind) is not str or not 0 < len(kind) <= NAME_BYTES_MAX:
