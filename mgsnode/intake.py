@@ -14,6 +14,7 @@ from typing import Protocol
 
 from mgsnode.base.codec import decode, encode
 from mgsnode.base.errors import Busy, Malformed, MgsError, Rejected
+from mgsnode.base.hashing import signed_hash_of
 from mgsnode.base.limits import FRAME_BYTES_MAX, MEMPOOL_TXS_MAX
 from mgsnode.base.transaction import BAD_SIGNATURE, Transaction
 from mgsnode.mempool import Mempool
@@ -111,6 +112,9 @@ class Intake:
         return answers
 
     def _open(self, raw: bytes) -> Transaction | MgsError:
+        waiting = self._mempool.by_signed_hash(signed_hash_of(raw))
+        if waiting is not None:
+            return waiting  # the very same bytes: opened and checked already
         try:
             tx = self._door.open_tx(raw)
             if tx.txid in self._mempool:

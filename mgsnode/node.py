@@ -368,9 +368,9 @@ class Node:
             await asyncio.sleep(_HOUSEKEEPING_S)
             rounds += 1
             self._watch_disk()
-            self.intake.tell_again(
-                self.mempool.older_than(_mono_ms() - _GOSSIP_AGAIN_MS, count=_GOSSIP_AGAIN_TXS)
-            )
+            if len(self.mempool) <= _GOSSIP_AGAIN_TXS:  # a long queue waits for blocks, not for us
+                late_ms = _mono_ms() - _GOSSIP_AGAIN_MS
+                self.intake.tell_again(self.mempool.older_than(late_ms, count=_GOSSIP_AGAIN_TXS))
             if rounds % _EXPIRE_EVERY == 0:
                 expired = self.mempool.expire(self.ledger.head.header.timestamp_ms)
                 self.api.on_expired(expired)

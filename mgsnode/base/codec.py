@@ -11,7 +11,7 @@ Source of the format: the MessagePack specification, https://msgpack.org (smalle
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn, TypeAlias
 
 import msgpack
@@ -23,9 +23,8 @@ from mgsnode.base.limits import CODEC_DEPTH_MAX, CODEC_ITEMS_MAX, INT_MAX, INT_M
 Value: TypeAlias = "int | bool | str | bytes | Sequence[Value]"
 
 
-def _packb(value: object) -> bytes:
-    packed: bytes = msgpack.packb(value)  # use_bin_type is its default, and ours by the tests
-    return packed
+# One packer for all: `pack` never lets go of the interpreter lock, so calls cannot mix.
+_packb: Callable[[object], bytes] = msgpack.Packer().pack
 
 
 def encode(value: Value) -> bytes:
