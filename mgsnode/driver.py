@@ -113,6 +113,8 @@ class Driver:
         self.views_entered = 0
         self.evidence_found = 0
         self._judge_by_era()
+        if guard is not None:
+            guard.decided(ledger.head.header.height)
 
     # In
 

@@ -83,7 +83,13 @@ def _sync_folder(folder: Path) -> None:
 
 
 class Guard:
-    """The only holder of the vote key. One process at a time (the lock file says who)."""
+    """The only holder of the vote key. One process at a time (the lock file says who).
+
+    After a refusal or a failed write it signs and writes nothing any more: what it has noted
+    may not be what the disk holds.
+    """
+
+    _spent = False
 
     def __init__(self, folder: Path, key: SigningKey, genesis_hash: bytes) -> None:
         """Opens the journal. Raises `NoJournal`, `Locked`, or `Corrupt` (case 40)."""
@@ -93,25 +99,31 @@ class Guard:
         self._folder = folder
         self._key = key
         self._genesis_hash = genesis_hash
+        self._decided = 0
+        self.court: Court | None = None  # by what prepared certificates are judged; set each era
+        self.syncs = 0
+        self.bytes_written = 0
         self._lock = _lock(folder)
+        try:
+            self._open(path)
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    def _open(self, path: Path) -> None:
         raw = path.read_bytes()
         reading = read_journal(raw)
         self.recovered: Recovered = recover(reading.records)
         opened = self.recovered.opened
-        if (opened.genesis_hash, opened.public_key) != (genesis_hash, key.public_key):
-            os.close(self._lock)
+        if (opened.genesis_hash, opened.public_key) != (self._genesis_hash, self._key.public_key):
             raise NoJournal("the vote journal belongs to another key or chain")
         self._seq = reading.next_seq
+        self._bytes = reading.good_bytes
         self._file = os.open(path, os.O_WRONLY)
         if reading.good_bytes < len(raw):
             os.ftruncate(self._file, reading.good_bytes)  # a torn write was never spoken of
             os.fsync(self._file)
         os.lseek(self._file, 0, os.SEEK_END)
-        self._bytes = reading.good_bytes
-        self._decided = 0
-        self.court: Court | None = None  # by what prepared certificates are judged; set each era
-        self.syncs = 0
-        self.bytes_written = 0
 
     def recovered_copy(self) -> Recovered:
         """What the journal says, for the replica to begin with; ours goes on by itself."""
@@ -126,6 +138,8 @@ class Guard:
 
     def remember(self, records: Sequence[Record]) -> None:
         """Checks, appends and syncs. Blocks for the disk. Raises `Refused`; OSError is fatal."""
+        self._refuse_if_spent()
+        self._spent = True
         frames = []
         for record in records:
             self._check(record)
@@ -133,6 +147,11 @@ class Guard:
             frames.append(encode_record(self._seq, record))
             self._seq += 1
         self._append(b"".join(frames))
+        self._spent = False
+
+    def _refuse_if_spent(self) -> None:
+        if self._spent:
+            raise Refused("an earlier statement was refused or not written: nothing is signed now")
 
     def _append(self, data: bytes) -> None:
         if self._decided and self._bytes + len(data) > _SEGMENT_BYTES_MAX:
@@ -164,12 +183,16 @@ class Guard:
         self.bytes_written += len(data)
 
     def decided(self, height: int) -> None:
-        """Height is durable in the chain: its votes may be dropped at the next rewriting."""
+        """Height is durable in the chain: its votes may be dropped at the next rewriting.
+
+        Said at the start of a life too.
+        """
         self._decided = height
         forget(self.recovered, decided=height)
 
     def sign(self, kind: Signed, fields: bytes) -> bytes:
         """The signature of a statement that binds nothing, or that was remembered."""
+        self._refuse_if_spent()
         if kind not in _FREE_SIGNED and not self._is_remembered(kind, fields):
             raise Refused(f"{kind.name} was not remembered before it was to be said")
         return self._key.sign(statement(kind, self._genesis_hash, fields))
@@ -183,7 +206,8 @@ class Guard:
         if kind not in (Signed.PRE_PREPARE, Signed.PREPARE, Signed.COMMIT):
             return False
         place = decode(fields, bytes_max=FRAME_BYTES_MAX)
-        assert type(place) is tuple and len(place) >= 4
+        if type(place) is not tuple or len(place) != (4 if kind is Signed.PRE_PREPARE else 5):
+            return False
         era, view, height = place[:3]
         vote = recovered.votes.get((int(kind), era, view, height))
         if vote is None:
@@ -195,7 +219,8 @@ class Guard:
         if kind is Signed.PRE_PREPARE:
             return fields == pre_prepare_fields(vote.era, vote.view, vote.height, vote.hash)
         member = place[4]
-        assert type(member) is int
+        if type(member) is not int:
+            return False
         return fields == vote_fields(vote.era, vote.view, vote.height, vote.hash, member)
 
     def _check(self, record: Record) -> None:
@@ -205,8 +230,10 @@ class Guard:
                 self._check_vote(record)
             case Left():
                 self._check_left(record)
-            case Made() | Joined():
-                self._check_view(record.era, record.view)
+            case Made():
+                self._check_made(record)
+            case Joined():
+                self._check_on_the_way(record)
             case Opened() | Floor():
                 raise Refused(f"a {type(record).__name__} record is not written by a replica")
 
@@ -214,10 +241,29 @@ class Guard:
         recovered = self.recovered
         if (era, view) < (recovered.era, recovered.view) or era < recovered.floor.era:
             raise Refused(f"view {view} of era {era} was left for ever")
+        if self.court is not None and era != self.court.era:
+            raise Refused(f"era {era} is not the one of the next height")
+
+    def _check_on_the_way(self, record: Made | Joined) -> None:
+        """Only the view that our last VIEW-CHANGE named can begin."""
+        self._check_view(record.era, record.view)
+        left = self.recovered.left
+        if self.recovered.active or left is None or (left.era, left.view) != record[:2]:
+            raise Refused(f"view {record.view} begins, to which we were not on the way")
+
+    def _check_made(self, record: Made) -> None:
+        self._check_on_the_way(record)
+        made = self.recovered.made
+        if made is not None and (made.era, made.view) == (record.era, record.view):
+            raise Refused(f"a second NEW-VIEW for view {record.view}")
 
     def _check_vote(self, vote: Voted) -> None:
         self._check_view(vote.era, vote.view)
         recovered = self.recovered
+        if vote.view != (recovered.view if vote.era == recovered.era else 0):
+            raise Refused(f"a vote in view {vote.view}, which was not entered")
+        if vote.kind != Signed.PRE_PREPARE and vote.era == recovered.era and not recovered.active:
+            raise Refused(f"a vote in view {vote.view}, which has not begun here")
         if vote.height <= self._decided:
             raise Refused(f"height {vote.height} is decided")
         place = (vote.kind, vote.era, vote.view, vote.height)
@@ -243,6 +289,10 @@ class Guard:
             raise Refused(f"a second departure to view {record.view}")
         self._check_view(record.era, record.view)
         change = open_view_change(record.fields)
+        if (change.era, change.view) != (record.era, record.view):
+            raise Refused("a VIEW-CHANGE for another view than its record's")
+        if change.height > self._decided:
+            raise Refused(f"a VIEW-CHANGE from height {change.height}, which is not durable here")
         carried = set()
         for entry in change.prepared:
             carried.add((entry.view, entry.header))
