@@ -40,6 +40,7 @@ class Checks:
     def __init__(self, network: Network) -> None:
         self.network = network
         self.seen: Counter[str] = Counter()
+        self._steps = 0
         self.blocks: list[Stored] = []  # the one chain, by height
         self._hashes: dict[bytes, list[bytes]] = {}
         self._votes: dict[tuple[str, int, int, int, int], bytes] = {}
@@ -79,6 +80,12 @@ class Checks:
         if mark != before:
             self.seen["views entered"] += mark[0] == before[0]
             self.must(mark > before, "view and era never go back", node.name, before, mark)
+        self._steps += 1
+        if self._steps % 8 == 0:
+            self._check_memory(node)
+
+    def _check_memory(self, node: SimNode) -> None:
+        replica = node.replica
         sizes = replica.sizes()
         n = replica.members.n
         caps = {

@@ -77,7 +77,7 @@ class Network:
 
     def low(self) -> int:
         """The lowest height of the honest nodes that are up."""
-        return min((n.ledger.height for n in self.nodes if n.up and n.honest), default=0)
+        return min((len(n.disk.blocks) - 1 for n in self.nodes if n.up and n.honest), default=0)
 
     def high(self) -> int:
         """The highest height of an honest node."""

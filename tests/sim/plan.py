@@ -89,7 +89,7 @@ def draw_plan(seed: int, *, without: frozenset[str] = frozenset(), heights: int 
         old_data_rate=random.choice((0.2, 0.8)),
         blackout_ms=random.choice((5_000, 30_000)),
         work_every_ms=random.choice((20, 100, 500)),
-        chaos_ms=60_000,
+        chaos_ms=3_000 * heights,
         heights=heights,
     )
 

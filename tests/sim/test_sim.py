@@ -16,7 +16,7 @@ from tests.sim.plan import draw_plan
 from tests.sim.run import run_seed
 from tests.sim.world import World
 
-SEEDS = 120
+SEEDS = 100
 HEIGHTS = 4
 
 
