@@ -1,14 +1,17 @@
 """The load: a process of its own that posts finished requests and notes when blocks are final.
 
 It does as little as it can while the clock runs: post bytes, count refusals, note the time of
-each block that two of the nodes announce over WebSocket. Which transactions those blocks hold it
-asks afterwards. A transaction's finality is the time from its turn to be sent (so that a late
-generator counts against the network) to the announcement by a node it was not sent to.
+each block that two of the nodes announce over WebSocket, and a few times a second what a
+signature check costs at this moment. Which transactions a block holds it asks afterwards, or at
+once where the load follows what is final. A transaction's finality is the time from its turn to
+be sent (so that a late generator counts against the network) to the announcement by a node it
+was not sent to.
 """
 
 from __future__ import annotations
 
 import asyncio
+import statistics
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,11 +22,13 @@ from typing import Any, NamedTuple
 import aiohttp
 import orjson
 
+from bench.machine import checks_us
 from bench.wallets import Request
 
 OBSERVERS = (2, 3)  # the nodes whose announcements count; not the first primary
 _POLL_S = 0.05
 _SETTLE_S = 60.0  # after the last request everything is final within this, or is reported
+_CHECKS, _CHECK_EVERY_S = 16, 0.3  # well below 1 % of a core
 _KEEP_S = 4.0  # an idle connection is given up before the node cuts it
 _HEADERS = {"Content-Type": "application/json"}
 _STATUS = b'{"jsonrpc":"2.0","id":1,"method":"node_status","params":{}}'
@@ -35,7 +40,7 @@ class Plan(NamedTuple):
     urls: tuple[str, ...]
     requests: tuple[Request, ...]
     every_s: float  # between two requests of an open loop
-    backlog: int  # of a closed loop: no more while so many transactions wait
+    backlog: int  # of a closed loop: no more while so many transactions are sent and not final
     seconds: float  # of a closed loop: no new request after this
 
 
@@ -50,6 +55,7 @@ class Outcome(NamedTuple):
     latencies_s: tuple[float, ...]
     blocks: int  # that hold transactions of ours
     late_s: float  # how late the generator was at worst
+    check_us: float  # CPU of a signature check meanwhile, the median
 
 
 class Load:
@@ -99,6 +105,12 @@ class _Generator:
         self._refused = 0
         self._answered_at = 0.0
         self._late_s = 0.0
+        self._open = 0  # transactions sent and, as far as we know, neither final nor refused
+        self._room = asyncio.Event()
+        self._height_of: dict[str, int] = {}
+        self._blocks = 0
+        self._checks_us: list[float] = []
+        self._counted = 0  # the last height whose transactions we know
         self._posts: set[asyncio.Task[None]] = set()
 
     async def main(self) -> None:
@@ -106,12 +118,14 @@ class _Generator:
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_S)
         async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
             self._session = session
-            start = max([status["height"] for status in await self._all_status()])
+            self._counted = max([status["height"] for status in await self._all_status()])
             watchers = [asyncio.create_task(self._watch(node)) for node in OBSERVERS]
             await asyncio.sleep(0.2)  # until they are subscribed
             await self._say("ready", None)
             await self._hear()
+            yardstick = asyncio.create_task(self._measure_checks())
             await (self._open_loop() if self._plan.every_s else self._closed_loop())
+            yardstick.cancel()
             await asyncio.gather(*self._posts)
             await self._settle()
             await self._say("done", None)
@@ -120,7 +134,7 @@ class _Generator:
                 watcher.cancel()
             with suppress(asyncio.CancelledError):
                 await asyncio.gather(*watchers)
-            await self._say("outcome", await self._count(start + 1))
+            await self._say("outcome", await self._count())
 
     async def _say(self, word: str, value: object) -> None:
         await asyncio.to_thread(self._pipe.send, (word, value))
@@ -149,28 +163,36 @@ class _Generator:
         for request in self._plan.requests:
             if request.node != node:
                 continue
-            await self._until_room(node)
+            while self._open >= self._plan.backlog:
+                self._room.clear()
+                await self._room.wait()
             if time.monotonic() >= stop:
                 return
+            self._open += len(request.txids)
             self._sent.append((time.monotonic(), request))
             await self._post(request)
 
-    async def _until_room(self, node: int) -> None:
-        waiting = (await self._status(node))["mempool_txs"]
-        while waiting >= self._plan.backlog:
-            await asyncio.sleep(_POLL_S)
-            waiting = (await self._status(node))["mempool_txs"]
-
     async def _post(self, request: Request) -> None:
         answer = await self._ask(request.node, request.body)
-        self._refused += answer.count(b'"error"')
+        refused = answer.count(b'"error"')
+        self._refused += refused
+        self._done(refused)
         self._answered_at = time.monotonic()
+
+    def _done(self, count: int) -> None:
+        self._open -= count
+        self._room.set()
 
     async def _ask(self, node: int, body: bytes) -> bytes:
         async with self._session.post(
             self._plan.urls[node], data=body, headers=_HEADERS
         ) as response:
             return await response.read()
+
+    async def _measure_checks(self) -> None:
+        while True:
+            await asyncio.sleep(_CHECK_EVERY_S)
+            self._checks_us.append(checks_us(_CHECKS))
 
     # Watching
 
@@ -183,7 +205,10 @@ class _Generator:
                 at = time.monotonic()
                 told = orjson.loads(message.data)
                 if "params" in told:
-                    final[told["params"]["result"]["height"]] = at
+                    height = told["params"]["result"]["height"]
+                    final[height] = at
+                    if node == OBSERVERS[0] and not self._plan.every_s:
+                        await self._learn(height)  # how much room there is again
 
     async def _status(self, node: int) -> dict[str, Any]:
         answer: dict[str, Any] = orjson.loads(await self._ask(node, _STATUS))["result"]
@@ -204,22 +229,25 @@ class _Generator:
 
     # Counting
 
-    async def _count(self, first: int) -> Outcome:
-        height_of: dict[str, int] = {}
-        blocks = 0
-        last = (await self._status(OBSERVERS[0]))["height"]
-        for height in range(first, last + 1):
+    async def _learn(self, last: int) -> None:
+        """Which transactions the blocks up to `last` hold."""
+        for height in range(self._counted + 1, last + 1):
             call = {"jsonrpc": "2.0", "id": 1, "method": "chain_block", "params": [height]}
             answer = orjson.loads(await self._ask(OBSERVERS[0], orjson.dumps(call)))
             txids: Sequence[str] = answer["result"]["txs"]
-            blocks += bool(txids)
-            height_of.update((txid, height) for txid in txids)
+            self._blocks += bool(txids)
+            self._height_of.update((txid, height) for txid in txids)
+            self._counted = height
+            self._done(len(txids))
+
+    async def _count(self) -> Outcome:
+        await self._learn((await self._status(OBSERVERS[0]))["height"])
         begin = self._sent[0][0]
         end, latencies = begin, []
         for at, request in self._sent:
             node = OBSERVERS[0] if request.node != OBSERVERS[0] else OBSERVERS[1]
             for txid in request.txids:
-                final = self._final[node].get(height_of.get(txid, -1))
+                final = self._final[node].get(self._height_of.get(txid, -1))
                 if final is not None:
                     latencies.append(final - at)
                     end = max(end, final)
@@ -230,6 +258,7 @@ class _Generator:
             wall_s=end - begin,
             busy_s=self._answered_at - begin,
             latencies_s=tuple(sorted(latencies)),
-            blocks=blocks,
+            blocks=self._blocks,
             late_s=self._late_s,
+            check_us=statistics.median(self._checks_us) if self._checks_us else 0.0,
         )

@@ -72,11 +72,12 @@ def run(*, rate: int = 0, seconds: float = 10.0, top: int = 25) -> dict[str, obj
         after = spent_by_all(net)
         profiles = _collect(net)
         seen = figures(load.outcome(), before, after)
-    committed = seen["committed"]
+    committed, blocks = seen["committed"], seen["blocks"]
     assert isinstance(committed, int)
+    assert isinstance(blocks, int)
     return {
         "load": {name: seen[name] for name in ("committed", "tx_per_s", "blocks", "cpu_us_per_tx")},
-        "us_per_tx_and_validator": shares(profiles, max(1, committed)),
+        "us_per_tx_and_validator": shares(profiles, max(1, committed), max(1, blocks)),
         "garbage_collection_us_per_tx": _each(profiles, "gc_ns", committed),
         "threads_us_per_tx": _threads(profiles, committed),
         "functions_us_per_tx": functions(profiles, committed, top),
@@ -113,8 +114,9 @@ def place_of(stack: list[str]) -> str:
     return "other"
 
 
-def shares(profiles: list[dict[str, Any]], txs: int) -> dict[str, list[float]]:
-    """Microseconds for each transaction by part: [the first primary's, the others' mean, %]."""
+def shares(profiles: list[dict[str, Any]], txs: int, blocks: int) -> dict[str, list[float]]:
+    """Microseconds for each transaction by part: [the first primary's, the others' mean, %,
+    microseconds for each block (mean of all)]."""
     columns: list[Counter[str]] = []
     for profile in profiles:
         column: Counter[str] = Counter()
@@ -130,6 +132,7 @@ def shares(profiles: list[dict[str, Any]], txs: int) -> dict[str, list[float]]:
             round(columns[0][name] / txs / 1e3, 1),
             round(sum(column[name] for column in others) / len(others) / txs / 1e3, 1),
             round(100 * ns / all_ns, 1),
+            round(ns / len(profiles) / blocks / 1e3, 1),
         ]
         for name, ns in total.most_common()
     }
