@@ -2,24 +2,28 @@
 
 The chain is executed again from its genesis in a folder that is thrown away afterwards. What the
 node says is not believed: of a node that is asked over JSON-RPC even the genesis counts only by
-its hash, which the last line names; give your own genesis to pin it.
+its hash, which whoever audits compares with what is known elsewhere.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
+from consensus.journal import read_journal, recover
 from mgsnode.base.block import Block, Certificate, Header, encode_block
 from mgsnode.base.codec import decode_stored, encode
 from mgsnode.base.errors import ConfigError, Corrupt, Malformed
 from mgsnode.base.genesis import Genesis, GenesisAccount, GenesisGateway
+from mgsnode.base.limits import WINDOW
 from mgsnode.base.validators import bitmap_of
 from mgsnode.client import Client, RpcFailure, Unreachable
 from mgsnode.genesis import genesis_text, parse_genesis
+from mgsnode.guard import JOURNAL_FILE
 from mgsnode.home import Home, load_home_genesis
 from state.audit import AuditResult, audit_source, audit_store
 from state.store import Store
@@ -42,24 +46,49 @@ def audit_home(home: Path, *, progress: Progress = _quiet) -> AuditResult:
     `ConfigError` where there is no such home, `Locked` while a node runs on it, `Corrupt` where
     the store cannot be opened; what is found wrong inside stands in the result's `fault`.
     """
+    paths = Home(home)
     genesis = load_home_genesis(home)
-    with Store.open(Home(home).store) as store, TemporaryDirectory(prefix=_SCRATCH) as scratch:
-        return audit_store(store, genesis, Path(scratch) / "replay", progress=progress)
+    with Store.open(paths.store) as store, TemporaryDirectory(prefix=_SCRATCH) as scratch:
+        result = audit_store(store, genesis, Path(scratch) / "replay", progress=progress)
+    voted = _voted_height(paths.journal / JOURNAL_FILE)
+    if result.ok and result.height < voted - WINDOW:
+        fault = f"the store ends at height {result.height}, but this node voted at height {voted}"
+        return result._replace(ok=False, fault=fault)
+    return result
 
 
-def audit_rpc(
-    url: str, *, genesis: Genesis | None = None, progress: Progress = _quiet
-) -> AuditResult:
-    """Replay the chain that the node at `url` shows, up to the head it has now.
+def _voted_height(journal: Path) -> int:
+    """The highest height that the node's votes speak of: a store cut short does not know it.
 
-    `genesis` pins the chain; without it the node's own is taken at its hash. Call it outside of
-    an event loop. Raises `Unreachable`, `RpcFailure`, or `Corrupt` for answers that are none.
+    A node votes within `WINDOW` of what it holds for good. 0 without a journal.
     """
-    with asyncio.Runner() as runner, TemporaryDirectory(prefix=_SCRATCH) as scratch:
+    if not journal.exists():
+        return 0
+    return recover(read_journal(journal.read_bytes()).records).floor.height
+
+
+def audit_rpc(url: str, genesis: Genesis, *, progress: Progress = _quiet) -> AuditResult:
+    """Replay the chain of `genesis` that the node at `url` shows, up to the head it has now.
+
+    Call it outside of an event loop. Raises `Unreachable`, `RpcFailure`, or `Corrupt` for
+    answers that are none.
+    """
+    with _asking(url) as node, TemporaryDirectory(prefix=_SCRATCH) as scratch:
+        return audit_source(node, genesis, Path(scratch) / "replay", progress=progress)
+
+
+def genesis_of(url: str) -> Genesis:
+    """The genesis that the node at `url` names: as good as whoever compares its hash."""
+    with _asking(url) as node:
+        return node.genesis()
+
+
+@contextmanager
+def _asking(url: str) -> Iterator[_Node]:
+    with asyncio.Runner() as runner:
         node = _Node(url, runner)
         try:
-            known = genesis or node.genesis()
-            return audit_source(node, known, Path(scratch) / "replay", progress=progress)
+            yield node
         finally:
             node.close()
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mgsnode.cli.common import JsonFlag, print_json
+from mgsnode.cli.common import JsonFlag, print_json, warn
 
 if TYPE_CHECKING:
     from state.audit import AuditResult
@@ -63,15 +63,18 @@ def audit(
 
 
 def _audit(home: Path | None, rpc: str | None, genesis: Path | None) -> AuditResult:
-    from mgsnode.audit import audit_home, audit_rpc
+    from mgsnode.audit import audit_home, audit_rpc, genesis_of
     from mgsnode.genesis import load_genesis
 
     with _Progress() as progress:
         if home is not None:
             return audit_home(home, progress=progress.on)
         assert rpc is not None
-        known = None if genesis is None else load_genesis(genesis)
-        return audit_rpc(rpc, genesis=known, progress=progress.on)
+        if genesis is not None:
+            return audit_rpc(rpc, load_genesis(genesis), progress=progress.on)
+        known = genesis_of(rpc)
+        warn(f"the genesis is the node's own; compare its hash: {known.hash.hex()}")
+        return audit_rpc(rpc, known, progress=progress.on)
 
 
 class _Progress:
