@@ -11,7 +11,10 @@ work, checks included, takes more CPU time when both are busy.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+
+import psutil
 
 from bench.load import Load, Outcome, Plan
 from bench.machine import check_us
@@ -85,10 +88,22 @@ def _plan(net: Localnet, requests: tuple[Request, ...], *, every_s: float, secon
 def measure(net: Localnet, plan: Plan) -> dict[str, object]:
     """One load from quiet to quiet."""
     load = Load(plan)
-    before = spent_by_all(net)
+    before, idle, start = spent_by_all(net), idle_s(), time.monotonic()
     load.run()
+    wall_s, idle = time.monotonic() - start, idle_s() - idle
     after = spent_by_all(net)
-    return {**figures(load.outcome(), before, after)}
+    used_s = sum(b.cpu_s - a.cpu_s for a, b in zip(before, after, strict=True))
+    return {
+        **figures(load.outcome(), before, after),
+        "cores_used_by_nodes": round(used_s / wall_s, 2),
+        "cores_idle": round(idle / wall_s, 2),
+    }
+
+
+def idle_s() -> float:
+    """Seconds that the machine's cores have been idle, summed; the rest was somebody's."""
+    times = psutil.cpu_times()
+    return float(times.idle + times.iowait)
 
 
 def figures(outcome: Outcome, before: list[Spent], after: list[Spent]) -> dict[str, object]:
