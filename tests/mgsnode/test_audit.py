@@ -9,14 +9,17 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from mgsnode.audit import audit_home, audit_rpc, genesis_of, line_of, open_genesis
 from mgsnode.base.codec import encode
 from mgsnode.base.errors import ConfigError, Corrupt
+from mgsnode.cli.main import main
 from mgsnode.client import Unreachable
 from mgsnode.devnet import dev_genesis
 from mgsnode.genesis import genesis_text
@@ -44,19 +47,42 @@ def home(whole: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(whole, tmp_path / "home"))
 
 
-def command(*arguments: object) -> subprocess.CompletedProcess[str]:
+class Done(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def command(*arguments: object) -> Done:
+    """`mgsnode audit` in this process: its exit code and what it said."""
+    argv, hook = sys.argv, sys.excepthook
+    sys.argv = ["mgsnode", "audit", *map(str, arguments)]
+    code: object = 0
+    with redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as err:
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code
+        finally:
+            sys.argv, sys.excepthook = argv, hook
+    assert isinstance(code, int)
+    return Done(code, out.getvalue(), err.getvalue())
+
+
+def command_elsewhere(*arguments: object) -> Done:
+    """The same in a process of its own."""
     done = subprocess.run(
         [*PROGRAM, "audit", *map(str, arguments)], capture_output=True, text=True, timeout=60
     )
     assert "Traceback" not in done.stderr
-    return done
+    return Done(done.returncode, done.stdout, done.stderr)
 
 
 # A stopped home -----------------------------------------------------------------------------
 
 
 def test_a_good_home_ends_in_one_line(home: Path) -> None:
-    done = command("--home", home)
+    done = command_elsewhere("--home", home)
     assert done.returncode == 0, done.stderr
     result = audit_home(home)
     expected = (
@@ -148,7 +174,7 @@ def test_a_locked_store_exits_4(home: Path) -> None:
     # From another process only: POSIX forgets a lock when its own process opens the file again.
     ledger = Ledger.open(Home(home).store, GENESIS)
     try:
-        done = command("--home", home)
+        done = command_elsewhere("--home", home)
         assert done.returncode == 4
         assert "in use by another process" in done.stderr
     finally:
