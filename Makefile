@@ -15,7 +15,7 @@ test: $(DEV_READY)
 	$(BIN)/python -m pytest
 
 test-long: $(DEV_READY)
-	$(BIN)/python -m pytest -m "long or not long" --long
+	$(BIN)/python -m pytest --long
 
 lint: $(DEV_READY)
 	$(BIN)/ruff format --check .

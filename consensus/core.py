@@ -168,6 +168,7 @@ class Core:
             and not self.stalled
             and len(self.heard) >= self.members.quorum - 1
             and self.next_height >= self.recovered.floor.height
+            and self.next_height > self.recovered.floor.dropped
             and self.era >= self.recovered.floor.era
         )
 

@@ -32,11 +32,16 @@ class Opened(NamedTuple):
 
 
 class Floor(NamedTuple):
-    """What older records promised, kept when they are dropped."""
+    """What older records promised, kept when they are dropped.
+
+    A chain whose next height is not above `dropped` is older than this journal remembers: an
+    old copy, for which nothing may be signed until it has passed.
+    """
 
     era: int
     view: int
-    height: int
+    height: int  # the highest voted on
+    dropped: int = 0  # the highest whose votes are not in the journal any more
 
 
 class Body(NamedTuple):
@@ -92,7 +97,7 @@ _KINDS: tuple[type[Record], ...] = (Opened, Floor, Body, Voted, Left, Made, Join
 _NUMBER_OF = {kind: number for number, kind in enumerate(_KINDS, start=1)}
 _SHAPES: dict[type[Record], tuple[type, ...]] = {
     Opened: (int, bytes, bytes),
-    Floor: (int, int, int),
+    Floor: (int, int, int, int),
     Body: (bytes, bytes),
     Voted: (int, int, int, int, bytes, bytes, bytes),
     Left: (int, int, bytes),
@@ -209,6 +214,7 @@ def note(state: Recovered, record: Record) -> None:
             _to_era(state, record.era)
             state.view = max(state.view, record.view)
             _raise_floor(state, record.era, record.view, record.height)
+            _drop_to(state, record.dropped)
         case Body():
             state.bodies[record.hash] = record.body
         case Voted():
@@ -235,7 +241,11 @@ def note(state: Recovered, record: Record) -> None:
 
 def _raise_floor(state: Recovered, era: int, view: int, height: int = 0) -> None:
     promised = max((state.floor.era, state.floor.view), (era, view))
-    state.floor = Floor(*promised, max(state.floor.height, height))
+    state.floor = Floor(*promised, max(state.floor.height, height), state.floor.dropped)
+
+
+def _drop_to(state: Recovered, height: int) -> None:
+    state.floor = state.floor._replace(dropped=max(state.floor.dropped, height))
 
 
 def _to_era(state: Recovered, era: int) -> None:
@@ -250,7 +260,8 @@ def live_records(state: Recovered, *, decided: int) -> tuple[Record, ...]:
 
     The opening, the floor, where the view stands, and every vote and body above `decided`.
     """
-    records: list[Record] = [state.opened, state.floor]
+    floor = state.floor._replace(dropped=max(state.floor.dropped, decided))
+    records: list[Record] = [state.opened, floor]
     if state.left is not None:
         records.append(state.left)
     if state.made is not None:
@@ -267,6 +278,7 @@ def live_records(state: Recovered, *, decided: int) -> tuple[Record, ...]:
 
 def forget(state: Recovered, *, decided: int) -> None:
     """Drops votes at or below `decided` and bodies that no vote names; the floor stays."""
+    _drop_to(state, decided)
     state.votes = {p: v for p, v in state.votes.items() if v.height > decided}
     named = {vote.hash for vote in state.votes.values()}
     state.bodies = {h: body for h, body in state.bodies.items() if h in named}

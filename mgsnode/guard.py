@@ -12,6 +12,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -104,11 +105,10 @@ class Guard:
         self.syncs = 0
         self.bytes_written = 0
         self._lock = _lock(folder)
-        try:
+        with ExitStack() as on_failure:
+            on_failure.callback(os.close, self._lock)
             self._open(path)
-        except BaseException:
-            os.close(self._lock)
-            raise
+            on_failure.pop_all()
 
     def _open(self, path: Path) -> None:
         raw = path.read_bytes()
