@@ -159,7 +159,7 @@ class Speech:
 
     # Proofs
 
-    def certificate(self, name: str, view: int) -> Certificate | None:
+    def certificate(self, name: str, view: int, *, forged: bool = False) -> Certificate | None:
         """A quorum's COMMITs for a block, by the first members."""
         stored = self.book.blocks[name]
         header = stored.header
@@ -168,7 +168,7 @@ class Speech:
         members = self.book.chain.sets[header.era]
         votes = {
             i: self._sign(
-                members.members[i].gateway,
+                members.members[0 if forged else i].gateway,
                 Signed.COMMIT,
                 vote_fields(header.era, view, header.height, stored.hash, i),
             )
@@ -214,10 +214,11 @@ class Speech:
         )
 
     def let(self, label: str, words: list[str]) -> None:
-        """`VIEW-CHANGE 1 by C at genesis [with X@0 …] [after 2 complaints]`."""
+        """`VIEW-CHANGE 1 by C at genesis [on credit] [with X@0 …] [after 2 complaints]`."""
         view, name, at = int(words[1]), words[3], words[5]
-        stored = self.book.blocks["genesis" if at == "false-genesis" else at]
-        if at == "false-genesis":
+        is_false, at = at == "false-genesis", at.removeprefix("false-")
+        stored = self.book.blocks[at]
+        if is_false:
             stored = stored._replace(hash=ZERO_HASH)
         with_ = words[words.index("with") + 1 :] if "with" in words else []
         if "after" in with_:
@@ -228,7 +229,7 @@ class Speech:
             view,
             stored.header.height,
             stored.hash,
-            None if stored.header.height == 0 else self.certificate(at, 0),
+            self.certificate(at, 0, forged="credit" in words),
             self.exit(view - 1, self.members.quorum if complaints is None else complaints),
             tuple(self.entry(word) for word in with_),
             self.index(name),

@@ -61,6 +61,7 @@ class Transcript:
     def __init__(self) -> None:
         self.now_ms = 0
         self.tokens: dict[str, int] = {}
+        self.timers: dict[str, int] = {}
         self.heard: list[str] = []  # what the replica wanted since the last line, not yet expected
         self.journal: list[Record] = []
 
@@ -206,6 +207,8 @@ class Transcript:
             match name:
                 case "view" | "height" | "era" | "stable":
                     assert getattr(self.replica, name) == int(value), getattr(self.replica, name)
+                case "timeout":
+                    assert self.timers["progress"] == int(value), self.timers["progress"]
                 case "not":
                     assert not getattr(self.replica, value)
                 case "":
@@ -229,6 +232,7 @@ class Transcript:
                         self.heard.extend(self._remembered(effect.records))
                     case fx.SetTimer():
                         self.tokens[effect.name] = effect.token
+                        self.timers[effect.name] = effect.after_ms
                     case fx.Say():
                         raw = self.speech.sign(self.me, effect)
                         to = "" if effect.to is None else f" to {self.name_of(effect.to)}"
