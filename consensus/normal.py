@@ -260,9 +260,8 @@ def on_vote(core: Core, sender: str, message: Message, now: Now) -> None:
     if kind is Signed.PREPARE and vote.member == core.members.primary(vote.view):
         core.drop(sender, "PREPARE", "from the primary, whose proposal is its vote")
         return
-    if kind is Signed.COMMIT and _commit_views(core, vote) >= COMMIT_VIEWS_MAX:
-        core.drop(sender, "COMMIT", "in too many views")
-        return
+    if kind is Signed.COMMIT:
+        _make_room(core, vote)
     tally = core.tally(kind, vote.view, vote.height)
     first = tally.add(vote.member, vote.hash, message.signature)
     if first is not None:
@@ -274,14 +273,19 @@ def on_vote(core: Core, sender: str, message: Message, now: Now) -> None:
     settle(core, now)
 
 
-def _commit_views(core: Core, vote: Vote) -> int:
-    return sum(
-        kind is Signed.COMMIT
-        and height == vote.height
-        and view != vote.view
-        and vote.member in tally
+def _make_room(core: Core, vote: Vote) -> None:
+    """A member's COMMITs of its latest views are kept: neither a liar's nor a long night's all."""
+    views = [
+        view
         for (kind, view, height), tally in core.tallies.items()
-    )
+        if kind is Signed.COMMIT and height == vote.height and vote.member in tally
+    ]
+    if vote.view in views or len(views) < COMMIT_VIEWS_MAX:
+        return
+    oldest = (Signed.COMMIT, min(views), vote.height)
+    core.tallies[oldest].forget(vote.member)
+    if not core.tallies[oldest]:
+        del core.tallies[oldest]
 
 
 def settle(core: Core, now: Now) -> None:

@@ -23,6 +23,13 @@ class Tally:
         first = self._votes.setdefault(index, (block_hash, signature))
         return first if first[0] != block_hash else None
 
+    def forget(self, index: int) -> None:
+        """Takes a member's vote out."""
+        self._votes.pop(index, None)
+
+    def __len__(self) -> int:
+        return len(self._votes)
+
     def signatures(self, block_hash: bytes) -> dict[int, bytes]:
         """{index: signature} of those who voted for this hash."""
         return {i: sig for i, (voted, sig) in sorted(self._votes.items()) if voted == block_hash}

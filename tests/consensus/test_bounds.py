@@ -50,6 +50,16 @@ def test_commits_of_many_views_are_bounded() -> None:
     assert replica.sizes()["tallies"] <= 65
 
 
+def test_commits_of_the_latest_views_are_those_that_count() -> None:
+    transcript = scene()
+    flood(transcript, "A", "COMMIT {} X", range(100))
+    flood(transcript, "C", "COMMIT {} X", range(100))
+    replica = flood(transcript, "D", "COMMIT {} X", range(99, 100))
+    assert replica.sizes()["tallies"] <= 65
+    raw = transcript.speech.utter("D", ["COMMIT", "99", "X"])
+    assert replica.step(Received("D", raw), transcript._now()) != []  # decided: it is asked for
+
+
 def test_complaints_about_many_views_are_one_for_each_member() -> None:
     replica = flood(scene(), "C", "COMPLAIN {}", range(500))
     assert replica.sizes()["complaints"] == 1
