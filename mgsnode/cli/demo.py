@@ -39,12 +39,12 @@ def demo(
 
     Exit code 0: everything agrees with the file and the audit is OK. 5: the audit found a fault.
     """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # both end it the same way
     from mgsnode.demo.run import Options, load_trade, make_network, run, show
     from mgsnode.demo.screen import Screen
 
     options = Options(gateways, data, gbp_usd)
     trade = load_trade(options)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # both end it the same way
     net: Localnet | None = None
     with TemporaryDirectory(prefix="mgsnode-demo-") as folder:
         try:
