@@ -5,7 +5,7 @@
     let c1 = VIEW-CHANGE 1 by C at genesis with X@0
     A says PRE-PREPARE 0 X          kind, view, block
     checked X | refused X | no body of X | built X | nothing built | advanced X
-    fires progress [stale] | waits 500 | work | fetching on | restarts [on X]
+    fires progress [stale] | waits 500 | work | fetching on | restarts [on X] | rewrites
     -> say PREPARE 0 X              what the replica must want, all of it and in this order
     = view 1, not active            what must be so
 
@@ -32,6 +32,7 @@ from consensus.journal import (
     Record,
     Voted,
     encode_record,
+    live_records,
     read_journal,
     recover,
 )
@@ -200,6 +201,10 @@ class Transcript:
 
     def _line_restarts(self, words: list[str]) -> None:
         self._begin(words[2] if len(words) > 2 else self.book.at(self.replica.height))
+
+    def _line_rewrites(self, _words: list[str]) -> None:
+        """The journal begins a new segment."""
+        self.journal = list(live_records(recover(self.journal), decided=self.replica.height))
 
     def _line_is(self, words: list[str]) -> None:
         for part in " ".join(words[1:]).split(", "):
