@@ -1,0 +1,77 @@
+"""The bench's own arithmetic, and that what it sends is what it says."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+
+import pytest
+
+from bench.machine import HISTORY, machine, remember
+from bench.profile import place_of, shares
+from bench.transfer import percentile_ms
+from bench.wallets import Wallets
+from mgsnode.base.hashing import digest
+from mgsnode.base.keys import is_signed_by
+from mgsnode.base.transaction import open_transaction
+
+CHAIN = digest(b"mgs/bench", b"test chain")
+
+
+def test_a_percentile_is_a_time_that_was_measured() -> None:
+    times = [n / 1_000 for n in range(1, 101)]
+    assert percentile_ms(times, 50) == 50.0
+    assert percentile_ms(times, 99) == 99.0
+    assert percentile_ms([0.007], 99) == 7.0
+    assert percentile_ms([], 50) == 0.0
+
+
+def test_requests_hold_good_transfers_of_each_account_in_the_order_of_nonces() -> None:
+    wallets = Wallets(CHAIN, 8, nodes=4)
+    next_nonce: dict[bytes, int] = {}
+    node_of: dict[bytes, int] = {}
+    for request in wallets.requests(64, 4):
+        raws = json.loads(request.body)["params"]["raw"]
+        assert len(raws) == len(request.txids) == 4
+        for text, txid in zip(raws, request.txids, strict=True):
+            tx = open_transaction(bytes.fromhex(text), CHAIN)
+            assert tx.txid.hex() == txid
+            assert all(is_signed_by(*claim) for claim in tx.claims())
+            sender = tx.body.sender
+            assert tx.body.nonce == next_nonce.get(sender, 0)
+            next_nonce[sender] = tx.body.nonce + 1
+            assert node_of.setdefault(sender, request.node) == request.node
+            ((to, _, _),) = tx.body.fields[0]  # type: ignore[misc]
+            assert to != sender
+    assert len(next_nonce) == 8
+
+
+def test_a_stack_belongs_to_its_innermost_known_frame() -> None:
+    assert place_of(["<string>:<lambda>", "mgsnode/base/keys.py:is_signed_by", "rpc/x.py:f"]) == (
+        "signature checks"
+    )
+    assert place_of(["state/store.py:Store.get", "state/ledger.py:Ledger.check"]) == "leveldb"
+    assert place_of(["somewhere.py:f"]) == "other"
+
+
+def test_shares_add_up_to_the_cpu_time_of_the_processes() -> None:
+    profile = {"cpu_ns": 10_000_000, "stacks": [[["rpc/a.py:f"], 4_000_000], [["x"], 1_000_000]]}
+    found = shares([profile, profile], 1_000, 10)
+    assert found["outside Python (compaction)"] == [5.0, 5.0, 50.0, 500.0]
+    assert found["rpc"] == [4.0, 4.0, 40.0, 400.0]
+    assert sum(share for _, _, share, _ in found.values()) == pytest.approx(100.0)
+
+
+def test_history_names_no_host_and_no_folder(tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "history.jsonl"
+    monkeypatch.setattr("bench.machine.HISTORY", path)
+    remember("x", {"figure": 1})
+    (line,) = path.read_text().splitlines()
+    kept = json.loads(line)
+    assert kept["bench"] == "x"
+    assert kept["result"] == {"figure": 1}
+    assert kept["machine"] == machine()
+    for text in [line, *(HISTORY.read_text().splitlines() if HISTORY.exists() else [])]:
+        assert os.uname().nodename not in text
+        assert not re.search(r"(/home|/tmp|/root|/work)\b", text)
