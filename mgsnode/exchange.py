@@ -21,6 +21,10 @@ from mgsnode.base.limits import BLOCK_TXS_MAX, FRAME_BYTES_MAX, INT_MAX
 ANSWER_S = 5.0  # a peer that needs longer for a frame of 2 MiB is not worth waiting for
 BLOCKS_MAX = 64  # in one answer
 _ANSWER_BYTES_MAX = FRAME_BYTES_MAX - 4_096  # the rest is for the envelope
+# What answering one peer may cost us (case 57). Who catches up applies some 4 MB a second.
+_ALLOWANCE_BYTES_PER_S = 16 * 1024 * 1024
+_ALLOWANCE_BYTES_MAX = 2 * _ALLOWANCE_BYTES_PER_S
+_QUESTION_BYTES = 16 * 1024  # what looking up costs, however short the answer
 
 
 class Kind(IntEnum):
@@ -56,6 +60,23 @@ class Source(Protocol):
         """A waiting transaction's bytes, or None."""
 
 
+class _Allowance:
+    """How many bytes of answers a peer may still have; refilled by the time that passes."""
+
+    __slots__ = ("_left", "_since_s")
+
+    def __init__(self, now_s: float) -> None:
+        self._left, self._since_s = float(_ALLOWANCE_BYTES_MAX), now_s
+
+    def is_left(self, now_s: float) -> bool:
+        gained = (now_s - self._since_s) * _ALLOWANCE_BYTES_PER_S
+        self._left, self._since_s = min(self._left + gained, _ALLOWANCE_BYTES_MAX), now_s
+        return self._left > 0
+
+    def spend(self, size: int) -> None:
+        self._left -= size + _QUESTION_BYTES
+
+
 class Exchange:
     """Asks and answers. `send(peer, payload)` says whether the peer can be reached."""
 
@@ -73,6 +94,7 @@ class Exchange:
         self._on_block = on_block
         self._ids = count(1)
         self._asked: dict[tuple[str, int], asyncio.Future[Value]] = {}
+        self._allowances: dict[str, _Allowance] = {}
 
     async def blocks(self, peer: str, start: int, number: int) -> list[Certified]:
         """Up to `number` decided blocks from height `start` on; fewer or none as the peer has."""
@@ -126,7 +148,7 @@ class Exchange:
                 raise Malformed("a sync message is (type, id, content)")
         answer = _ANSWERS.get(kind)
         if answer is not None:
-            self._send(peer, encode((answer, ident, self._answer(kind, content))))
+            self._send(peer, encode((answer, ident, self._answer_to(peer, kind, content))))
         elif kind is Kind.HEAD:
             if type(content) is not int or not 0 <= content <= INT_MAX:
                 raise Malformed("a head is a height")
@@ -137,6 +159,18 @@ class Exchange:
             future = self._asked.get((peer, ident))
             if future is not None and not future.done():
                 future.set_result(content)
+
+    def _answer_to(self, peer: str, kind: Kind, content: Value) -> Value:
+        """The answer, or "nothing" to a peer that asks for more than anybody needs."""
+        now_s = asyncio.get_running_loop().time()
+        allowance = self._allowances.get(peer)
+        if allowance is None:
+            allowance = self._allowances[peer] = _Allowance(now_s)
+        if not allowance.is_left(now_s):
+            return b"" if kind is Kind.GET_BODY else ()
+        answer = self._answer(kind, content)
+        allowance.spend(_size_of(answer))
+        return answer
 
     def _answer(self, kind: Kind, content: Value) -> Value:
         if kind is Kind.GET_BLOCKS:
@@ -178,6 +212,13 @@ class Exchange:
 
 _KINDS = frozenset(int(kind) for kind in Kind)
 _ANSWERS = {Kind.GET_BLOCKS: Kind.BLOCKS, Kind.GET_BODY: Kind.BODY, Kind.GET_TXS: Kind.TXS}
+
+
+def _size_of(answer: Value) -> int:
+    """About how many bytes an answer has."""
+    if isinstance(answer, bytes):
+        return len(answer)
+    return sum(map(_size_of, answer)) if isinstance(answer, tuple) else 0
 
 
 def _certified_of(value: Value) -> Certified:
