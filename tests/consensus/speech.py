@@ -122,7 +122,8 @@ class Speech:
             case Signed.PRE_PREPARE:
                 stored = self.book.blocks[words[2]]
                 fields = pre_prepare_fields(era, int(words[1]), stored.header.height, stored.hash)
-                header = b"junk" if "broken" in words else encode(stored.header)
+                shown = self.book.blocks[words[-1]] if "showing" in words else stored
+                header = b"junk" if "broken" in words else encode(shown.header)
                 return fields, (header, self.book.tx_hashes(words[2]))
             case Signed.PREPARE | Signed.COMMIT:
                 stored = self.book.blocks[words[2]]

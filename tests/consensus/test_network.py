@@ -136,3 +136,75 @@ def test_an_era_ends_with_its_barrier_and_the_next_set_decides() -> None:  # cas
         assert {node.ledger.era for node in network.nodes} == {era}
     assert network.run_until_height(network.high() + 5, within_ms=20_000)
     assert network.checks.seen["eras"] == 3
+
+
+def test_a_quorum_lost_for_ten_minutes_goes_on_at_once() -> None:  # case 12
+    network = busy()
+    assert network.run_until_height(5, within_ms=10_000)
+    for number in (1, 2):  # the next primary, and one more
+        network.nodes[number].crash()
+    network.run(600_000)
+    stood = network.high()
+    for number in (1, 2):
+        network.restart(network.nodes[number])
+    back = network.world.now_ms
+    assert network.run_until_height(stood + 1, within_ms=10_000)
+    assert network.world.now_ms - back <= 2 * network.view_timeout_ms
+
+
+def test_a_dead_primary_after_ten_minutes_costs_its_timeouts_only() -> None:  # case 12
+    network = busy()
+    assert network.run_until_height(5, within_ms=10_000)
+    for number in (0, 2):  # the primary stays away
+        network.nodes[number].crash()
+    network.run(600_000)
+    stood = network.high()
+    network.restart(network.nodes[2])
+    back = network.world.now_ms
+    assert network.run_until_height(stood + 1, within_ms=20_000)
+    assert network.world.now_ms - back <= 4 * network.view_timeout_ms
+
+
+def test_ten_primaries_in_a_row_are_killed_at_n_7() -> None:
+    network = busy(7)
+    down: list[SimNode] = []
+    for _ in range(10):
+        height = network.high()
+        assert network.run_until_height(height + 2, within_ms=20_000)
+        views = sorted(n.replica.view for n in network.nodes if n.up)
+        primary = network.nodes[views[len(views) // 2] % 7]
+        if len(down) == 2:
+            network.restart(down.pop(0))
+            network.run(1_500)
+        primary.crash()
+        down.append(primary)
+    assert network.run_until_height(network.high() + 3, within_ms=20_000)
+    assert network.checks.seen["view changes"] >= 10
+
+
+def test_an_old_copy_of_everything_votes_no_more() -> None:  # cases 42, 43
+    network = busy()
+    assert network.run_until_height(3, within_ms=10_000)
+    node = network.nodes[3]
+    journal, blocks = node.disk.copy()
+    assert network.run_until_height(30, within_ms=20_000)
+    network.liars |= {"D"}  # from here on it cannot know what it signed
+    node.crash()
+    node.disk.journal, node.disk.blocks = journal, blocks
+    network.restart(node)
+    network.run(5_000)
+    assert node.demoted is not None
+    assert node.ledger.height >= 30
+    assert network.checks.seen["evidence PREPARE"] == 0
+
+
+def test_five_hundred_blocks_behind_are_fetched_while_the_network_goes_on() -> None:
+    network = busy()
+    away = network.nodes[3]
+    away.crash()
+    assert network.run_until_height(500, within_ms=120_000)
+    height = network.high()
+    network.restart(away)
+    assert network.run_until_height(height, within_ms=10_000)
+    assert network.high() > height
+    assert network.checks.seen["view changes"] == 0

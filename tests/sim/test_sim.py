@@ -6,6 +6,10 @@ The long run is `make sim`; its figures are in the docs.
 from __future__ import annotations
 
 import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -61,3 +65,20 @@ def test_too_many_liars_are_seen_by_the_swarm_as_well() -> None:
         if verdicts[-1] == "broken":
             return
     raise AssertionError(verdicts)
+
+
+def test_the_order_of_sets_changes_nothing() -> None:  # case 66
+    program = "from tests.sim.run import run_seed; print(run_seed(11, heights=3).trace)"
+    traces = set()
+    for hash_seed in ("0", "1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=Path(__file__).parents[2],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        traces.add(done.stdout)
+    assert len(traces) == 1
