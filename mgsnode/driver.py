@@ -12,7 +12,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import structlog
 
@@ -22,6 +22,7 @@ from consensus.messages import encode_message
 from consensus.replica import Replica
 from mgsnode.base.block import (
     Certificate,
+    check_certificate,
     encode_block,
     hash_header,
     open_block,
@@ -32,10 +33,12 @@ from mgsnode.base.errors import Corrupt, Malformed, Rejected
 from mgsnode.base.keys import Signed
 from mgsnode.base.limits import BLOCK_TXS_MAX
 from mgsnode.base.transaction import BAD_NONCE, Transaction
+from mgsnode.base.validators import ValidatorSet
 from mgsnode.bodies import Bodies, Missing, OpenedBlock
 from mgsnode.exchange import Certified
 from mgsnode.guard import Guard
 from mgsnode.mempool import Mempool
+from state.chain import header_of
 from state.ledger import Built, Committed, Ledger
 
 T = TypeVar("T")
@@ -43,6 +46,8 @@ _log = structlog.get_logger("mgsnode.driver")
 _BLOCK_TXS_FIRST = 512  # our first block's size; then it follows what proves possible
 _BLOCK_TXS_LEAST = 64
 _BLOCK_TXS_STEP = 128
+_INBOX_MESSAGES_MAX = 1_024  # waiting from one peer (case 57); STATUS brings again what is dropped
+_INBOX_BYTES_MAX = 8 * 1024 * 1024
 _OPENED_MAX = 8  # blocks whose opened transactions are kept until they are decided or given up
 
 
@@ -54,6 +59,13 @@ class Wire(Protocol):
 
     def broadcast(self, payload: bytes) -> None:
         """To every member, on the consensus channel."""
+
+
+class _Done(NamedTuple):
+    """What was made durable, and who decides the height after it."""
+
+    committed: Committed
+    members: ValidatorSet
 
 
 class Halted(Corrupt):
@@ -100,7 +112,12 @@ class Driver:
         self._on_quarantine = on_quarantine
         self._block_ms_max = view_timeout_ms // 2
         self._inbox: deque[ev.Event] = deque()
+        self._inbox_messages: Counter[str] = Counter()  # of each peer
+        self._inbox_bytes: Counter[str] = Counter()
         self._wake = asyncio.Event()
+        self._room = asyncio.Event()  # set while there is room on the disk
+        self._room.set()
+        self._stopped = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._opened: dict[bytes, OpenedBlock] = {}
@@ -119,9 +136,31 @@ class Driver:
     # In
 
     def post(self, event: ev.Event) -> None:
-        """Puts an event into the inbox."""
+        """Puts an event into the inbox; a peer's message only if it has not too many there."""
+        if isinstance(event, ev.Received) and not self._admit(event):
+            return
         self._inbox.append(event)
         self._wake.set()
+
+    def _admit(self, event: ev.Received) -> bool:
+        sender, size = event.sender, len(event.raw)
+        if sender != self._name and (
+            self._inbox_messages[sender] >= _INBOX_MESSAGES_MAX
+            or self._inbox_bytes[sender] + size > _INBOX_BYTES_MAX
+        ):
+            self.dropped["unread", "too many at once"] += 1
+            return False
+        self._inbox_messages[sender] += 1
+        self._inbox_bytes[sender] += size
+        return True
+
+    def stall(self, why: str) -> None:
+        """No vote and no block is made durable here until `why` is "" again (case 44)."""
+        if why:
+            self._room.clear()
+        else:
+            self._room.set()
+        self.post(ev.Stalled(why))
 
     def tell_work(self) -> None:
         """A transaction that could be executed waits."""
@@ -140,6 +179,7 @@ class Driver:
                     await done
         finally:
             tasks = (loop, *self._tasks)
+            self._stopped = True
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -152,6 +192,9 @@ class Driver:
                 self._wake.clear()
                 await self._wake.wait()
             event = self._inbox.popleft()
+            if isinstance(event, ev.Received):
+                self._inbox_messages[event.sender] -= 1
+                self._inbox_bytes[event.sender] -= len(event.raw)
             if isinstance(event, ev.Advanced) and self._guard is not None:
                 self._guard.decided(event.header.height)
             era = self.replica.era
@@ -220,8 +263,30 @@ class Driver:
     def _set_timer(self, effect: fx.SetTimer) -> None:
         loop = asyncio.get_running_loop()
         loop.call_later(
-            effect.after_ms / 1_000, self.post, ev.TimerFired(effect.name, effect.token)
+            effect.after_ms / 1_000, self._on_timer, ev.TimerFired(effect.name, effect.token)
         )
+
+    def _on_timer(self, event: ev.TimerFired) -> None:
+        if self._stopped:
+            return
+        if event.name == "progress" and self._told_work and not self._is_work_waiting():
+            # Nobody can propose it, so its lying here is no primary's fault (case 31).
+            self._told_work = False
+            self.post(ev.Work(False))
+        self.post(event)
+
+    def _is_work_waiting(self) -> bool:
+        """Whether what waits can still be executed; what can not goes out of the waiting room."""
+        wall_ms = now().wall_ms
+        for tx in self._mempool.next_ones():
+            try:
+                self._ledger.check_admission(tx)
+            except Rejected:
+                self._mempool.discard(tx.txid)
+                continue
+            if tx.body.valid_until >= wall_ms:
+                return True
+        return False
 
     def _told_entered(self, effect: fx.Entered) -> None:
         self.views_entered += effect.active and effect.view > 0
@@ -310,41 +375,60 @@ class Driver:
         return await self._bodies.find(effect.header, effect.tx_hashes, sources)
 
     def _keep_opened(self, block_hash: bytes, opened: OpenedBlock) -> None:
+        self._opened.pop(block_hash, None)
         while len(self._opened) >= _OPENED_MAX:
             del self._opened[next(iter(self._opened))]
         self._opened[block_hash] = opened
 
     async def _decide(self, effect: fx.Decide) -> None:
-        def work() -> Committed | None:
+        def work() -> _Done | None:
             if self._ledger.head.header.height >= effect.height:
                 return None  # a fetched block was quicker
-            return self._ledger.commit(effect.hash, effect.certificate)
+            committed = self._ledger.commit(effect.hash, effect.certificate)
+            return _Done(committed, self._ledger.head.validators)
 
-        committed = await self._in_thread(self.ledger_thread, work)
+        await self._room.wait()
+        done = await self._in_thread(self.ledger_thread, work)
         opened = self._opened.pop(effect.hash, None)
-        if committed is not None:
-            assert opened is not None
-            self._advanced(committed, opened.txs, effect.certificate)
+        if done is None:
+            return
+        if opened is None:  # given up for others; its signatures were checked when it came
+            txs = tuple(self._ledger.open_tx(raw) for raw in done.committed.block.txs)
+        else:
+            txs = opened.txs
+        self._advanced(done, txs, effect.certificate)
 
     async def apply(self, certified: Certified) -> None:
-        """Makes a fetched block durable if it is the next one. `Malformed`: it does not hold."""
+        """Makes a fetched block durable if it is the next one. `Malformed`: it does not hold.
+
+        What a quorum certified and this node cannot follow ends it: `Halted` (cases 23, 54, 69).
+        """
+        head = self._ledger.head
+        height = header_of(certified.block).height
+        if height != head.header.height + 1 or not self._room.is_set():
+            return
         block = open_block(certified.block)
         certificate = open_certificate(certified.certificate)
-        if block.header.height != self._ledger.head.header.height + 1:
-            return
+        why = check_certificate(certificate, block.header, head.validators)
+        if why is not None:
+            raise Malformed(why)
         try:
             opened = await self._bodies.open(block)
-        except Rejected as error:
-            raise Malformed(f"a block with a bad transaction: {error}") from None
+        except (Malformed, Rejected) as error:
+            raise Halted(f"height {height} is certified with a bad transaction: {error}") from None
 
-        def work() -> Committed | None:
-            if self._ledger.head.header.height >= block.header.height:
+        def work() -> _Done | None:
+            if self._ledger.head.header.height >= height:
                 return None
-            return self._ledger.apply_certified(block, opened.txs, certificate)
+            why = self._ledger.check(block, opened.txs)
+            if why is not None:
+                raise Halted(f"height {height} is certified but refused here: {why}")
+            committed = self._ledger.commit(hash_header(block.header), certificate)
+            return _Done(committed, self._ledger.head.validators)
 
-        committed = await self._in_thread(self.ledger_thread, work)
-        if committed is not None:
-            self._advanced(committed, opened.txs, certificate)
+        done = await self._in_thread(self.ledger_thread, work)
+        if done is not None:
+            self._advanced(done, opened.txs, certificate)
 
     def _fit_blocks(self) -> None:
         """Cuts the batch, not the round (case 37): our blocks shrink when one took too long.
@@ -362,14 +446,14 @@ class Driver:
             self._block_txs = min(BLOCK_TXS_MAX, self._block_txs + _BLOCK_TXS_STEP)
 
     def _advanced(
-        self, committed: Committed, txs: tuple[Transaction, ...], certificate: Certificate
+        self, done: _Done, txs: tuple[Transaction, ...], certificate: Certificate
     ) -> None:
+        committed = done.committed
         self._mempool.forget(txs)
         self._on_committed(committed, txs)
         header = committed.block.header
         self._fit_blocks()
-        members = self._ledger.head.validators
-        self.post(ev.Advanced(header, committed.hash, certificate, members))
+        self.post(ev.Advanced(header, committed.hash, certificate, done.members))
         self._told_work = self._mempool.has_work
         self.post(ev.Work(self._told_work))
 

@@ -118,6 +118,11 @@ class Mempool:
         """Whether some lane's next transaction is here."""
         return bool(self._ready)
 
+    def next_ones(self) -> list[Transaction]:
+        """The first transaction of each ready lane, in the order of their turns."""
+        lanes = self._lanes
+        return [lanes[key].waiting[lanes[key].next_nonce].tx for key in self._ready]
+
     def next_nonce(self, key: LaneKey, head_nonce: int) -> int:
         """The nonce after those of the head and of what waits without a gap."""
         lane = self._lanes.get(key)

@@ -27,9 +27,11 @@ from consensus.journal import Opened, Recovered
 from consensus.replica import Replica
 from mgsnode.api import NodeApi, as_api
 from mgsnode.base.block import PROTOCOL_VERSION
-from mgsnode.base.errors import MgsError
+from mgsnode.base.codec import decode
+from mgsnode.base.errors import Malformed
 from mgsnode.base.genesis import Genesis
 from mgsnode.base.keys import SigningKey
+from mgsnode.base.limits import FRAME_BYTES_MAX
 from mgsnode.base.transaction import Transaction
 from mgsnode.base.validators import ValidatorSet
 from mgsnode.bodies import Bodies
@@ -50,7 +52,7 @@ from p2p.roster import Identity
 from p2p.switch import Switch
 from rpc.api import HealthCheck, NodeStatus, PeerStatus
 from rpc.server import RpcServer
-from state.chain import read_height_of
+from state.chain import header_of, read_height_of
 from state.ledger import Committed, Ledger
 
 _log = structlog.get_logger("mgsnode.node")
@@ -91,6 +93,8 @@ class Node:
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._tasks: set[asyncio.Future[None]] = set()
         self._heights: dict[str, int] = {}
+        self._evidenced: dict[str, int] = {}  # gateway -> the latest height with evidence of it
+        self._is_taking = False  # a block that was pushed to us
         self._stalled = ""
         self._demoted = ""
         genesis = load_home_genesis(home)
@@ -203,11 +207,11 @@ class Node:
             mempool=self.mempool,
             bodies=self.bodies,
             wire=self,
-            on_behind=lambda name, height: self.sync.hint(name, height),
+            on_behind=self._on_ahead,
             push_block=self.exchange.push_block,
             on_committed=self._on_committed,
             on_evidence=self._on_evidence,
-            on_quarantine=lambda txid: self.intake.quarantine.add(txid),
+            on_quarantine=lambda txid: self.intake.set_aside(txid),
             view_timeout_ms=self._settings.consensus.view_timeout_ms,
         )
 
@@ -219,6 +223,7 @@ class Node:
 
     async def start(self) -> None:
         """Opens the doors. Returns when peers and wallets can be answered."""
+        self._watch_disk()
         self._spawn(self.driver.run())
         self._spawn(self.intake.run())
         self._spawn(self._metrics.watch_lag())
@@ -288,7 +293,7 @@ class Node:
         else:
             try:
                 self.exchange.on_message(peer, payload)
-            except MgsError:
+            except Malformed:
                 self._switch.penalise(peer, "malformed sync message")
 
     def _on_peer(self, name: str, up: bool) -> None:
@@ -300,19 +305,26 @@ class Node:
 
     def _on_head(self, peer: str, height: int) -> None:
         self._heights[peer] = height
-        if height > self.height:
+        self._on_ahead(peer, height)
+
+    def _on_ahead(self, peer: str, height: int) -> None:
+        """A peer seems to be ahead of us; without room on the disk we do not follow."""
+        if height > self.height and not self._stalled:
             self.sync.hint(peer, height)
 
     def _on_block(self, peer: str, certified: Certified) -> None:
-        """A block that somebody thinks we lack: fetched the ordinary way if we do."""
-        self._spawn(self._take_pushed(peer, certified))
+        """A block that somebody thinks we lack: looked at if it is the next, one at a time."""
+        if header_of(certified.block).height == self.height + 1 and not self._is_taking:
+            self._is_taking = True
+            self._spawn(self._take_pushed(peer, certified))
 
     async def _take_pushed(self, peer: str, certified: Certified) -> None:
         try:
             await self.driver.apply(certified)
-        except MgsError as error:
-            if not isinstance(error, NoJournal):
-                self._switch.penalise(peer, "pushed a bad block")
+        except Malformed:
+            self._switch.penalise(peer, "pushed a bad block")
+        finally:
+            self._is_taking = False
 
     # What peers are answered from
 
@@ -348,8 +360,16 @@ class Node:
             self.exchange.tell_head(observer.name, committed.block.header.height)
 
     def _on_evidence(self, evidence: fx.Evidence) -> None:
-        """Kept for ever: who said two things in one place (case 13)."""
+        """Kept for ever: who said two things in one place (case 13), once for each height.
+
+        A liar could contradict itself at line rate and fill our disk.
+        """
         member = self.driver.replica.members.members[evidence.member].gateway
+        place = decode(evidence.first[0], bytes_max=FRAME_BYTES_MAX)
+        assert isinstance(place, tuple) and isinstance(place[2], int)
+        if place[2] <= self._evidenced.get(member, -1):
+            return
+        self._evidenced[member] = place[2]
         record = {
             "gateway": member,
             "kind": evidence.kind.name,
@@ -383,7 +403,7 @@ class Node:
         why = why if free < floor else ""
         if bool(why) != bool(self._stalled):
             _log.warning("disk", why=why or "room again")
-            self.driver.post(ev.Stalled(why))
+            self.driver.stall(why)
         self._stalled = why
 
     # How it is
@@ -437,11 +457,17 @@ class Node:
             for peer in self._switch.peers()
         ]
 
+    @property
+    def _peers_needed(self) -> int:
+        """A member needs a quorum; who follows, somebody to follow."""
+        replica = self.driver.replica
+        return 1 if replica.me is None else replica.members.quorum - 1
+
     def health(self) -> Sequence[HealthCheck]:
         """For `node_health`."""
         replica = self.driver.replica
         connected = sum(peer.connected for peer in self._switch.peers())
-        needed = replica.members.quorum - 1
+        needed = self._peers_needed
         why = self._demoted or replica.demoted or ""
         return [
             HealthCheck("disk", not self._stalled, self._stalled),
@@ -458,7 +484,7 @@ class Node:
         if self.sync.fetching:
             return f"catching up: height {self.height} of {self.sync.target}"
         connected = sum(peer.connected for peer in self._switch.peers())
-        needed = self.driver.replica.members.quorum - 1
+        needed = self._peers_needed
         if connected < needed:
             return f"{connected} peers connected, {needed} needed"
         return None
