@@ -31,6 +31,8 @@ WAIT_MS = 10_000
 _POLL_S = 0.1
 _ANSWER_BYTES_MAX = 64 * 1024 * 1024  # a node may not fill our memory
 
+_KEEP_S = 8  # a node closes an idle connection after 9 s: never use one that it is closing
+
 
 class Unreachable(MgsError):
     """The node did not answer, or what answered was no node."""
@@ -84,7 +86,9 @@ class Client:
 
     async def __aenter__(self) -> Client:
         self._session = aiohttp.ClientSession(
-            timeout=self._timeout, connector=aiohttp.TCPConnector(limit=0), trust_env=False
+            timeout=self._timeout,
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_S),
+            trust_env=False,
         )
         return self
 
