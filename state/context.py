@@ -2,7 +2,8 @@
 
 A context lives for one block and is opened for each transaction or due item in it. Families
 read and write records through `draft`, speak through `emit`, and meet others through `fire`.
-It decides nothing. Here also stand the three tables of the core: clock, due queue, parameters.
+It decides nothing. Here also stand the tables of the core: clock, due queue, parameters, and
+the roots of the last heights (a joiner shows by one of them that it follows the chain).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ K = TypeVar("K")
 R = TypeVar("R")
 Refusal: TypeAlias = tuple[int, str]
 Hook: TypeAlias = Callable[..., None]
+DEV_TIME_LOWEST_MS = 1_000  # a development genesis lowers the lowest bound of times to this
 
 
 class Clock(NamedTuple):
@@ -48,6 +50,40 @@ DUE: Table[tuple[int, bytes], Due] = Table(2, "core/due", Due, pair_key(int_key(
 PARAM: Table[str, Param] = Table(3, "core/param", Param, text_key())
 
 
+class Root(NamedTuple):
+    """The state root after a height."""
+
+    height: int
+    root: bytes
+
+
+# Key: height modulo ROOTS_KEPT. A height's root is known to the heights above it.
+ROOT: Table[int, Root] = Table(4, "core/root", Root, int_key(2))
+ROOTS_KEPT = 4_096  # an hour at a block a second
+
+
+class ParamSpec(NamedTuple):
+    """A parameter: its default and the bounds that no proposal can leave."""
+
+    name: str
+    default: int
+    lowest: int
+    highest: int
+    doc: str
+    is_time: bool = False  # in ms; its lowest bound falls to 1 s in a development genesis
+
+    def bounds(self, network: str) -> tuple[int, int]:
+        """(lowest, highest) on this network."""
+        return time_bounds(network, self.lowest, self.highest) if self.is_time else self[2:4]
+
+
+def time_bounds(network: str, lowest_ms: int, highest_ms: int) -> tuple[int, int]:
+    """The bounds of a time on this network (ledger.md, ground rule 8)."""
+    if network == "dev":
+        return min(lowest_ms, DEV_TIME_LOWEST_MS), highest_ms
+    return lowest_ms, highest_ms
+
+
 class Params:
     """The parameters of one block, each read once."""
 
@@ -66,6 +102,10 @@ class Params:
             self._seen[name] = value
         return value
 
+    def forget(self, name: str) -> None:
+        """It has just been changed."""
+        self._seen.pop(name, None)
+
 
 class Context:
     """One block's execution, opened for one transaction or due item at a time.
@@ -77,7 +117,7 @@ class Context:
 
     __slots__ = (
         "_hooks", "draft", "events", "height", "involved", "listed", "live_ms", "object_id",
-        "params", "sender", "time_ms",
+        "params", "sender", "specs", "time_ms",
     )  # fmt: skip
 
     def __init__(
@@ -89,7 +129,10 @@ class Context:
         live_ms: int,
         params: Params,
         hooks: Mapping[str, tuple[Hook, ...]],
+        specs: Mapping[str, ParamSpec],
     ) -> None:
+        """`specs` are the parameters that there are, by name."""
+        self.specs = specs
         self.draft = draft
         self.height = height
         self.time_ms = time_ms

@@ -1,4 +1,4 @@
-"""Execution of a block on a draft: due work first, then its transactions in order.
+"""Execution of a block on a draft: due work, what takes effect at this height, transactions.
 
 A pure function of the draft, the block's height and time, and the transactions: no clock, no
 randomness, no order of sets. A transaction that may not enter a block raises `Rejected` before
@@ -28,7 +28,18 @@ from mgsnode.base.transaction import (
     VALID_TOO_LONG,
     Transaction,
 )
-from state.context import CLOCK, DUE, PARAM, Clock, Context, Param, Params
+from state.context import (
+    CLOCK,
+    DUE,
+    PARAM,
+    ROOT,
+    ROOTS_KEPT,
+    Clock,
+    Context,
+    Param,
+    Params,
+    Root,
+)
 from state.draft import Draft, Reader
 from state.registry import Kind, Registry
 from state.tx.accounts import (
@@ -52,7 +63,7 @@ class Outcome(NamedTuple):
     """What executing a block gave, beside the draft.
 
     `receipts[i]` belongs to the block's transaction i. Those of due work, which was done
-    before them, stand after them, each under the id of the object that fell due.
+    before them, stand after them, each under the id of the object that fell due or took effect.
     """
 
     receipts: tuple[Receipt, ...]
@@ -71,8 +82,16 @@ class BlockRun:
     """One block being executed. Made with the clocks moved and the due work done."""
 
     def __init__(
-        self, registry: Registry, draft: Draft, *, height: int, time_ms: int, due: bool = True
+        self,
+        registry: Registry,
+        draft: Draft,
+        *,
+        height: int,
+        time_ms: int,
+        parent_root: bytes = b"",
+        due: bool = True,
     ) -> None:
+        """`parent_root` is the state root after the height below (empty: not recorded)."""
         clock = draft.get(CLOCK, b"")
         assert clock is not None, "the genesis sets the clock"
         live_ms = clock.live_ms + min(time_ms - clock.time_ms, LIVE_STEP_MS_MAX)
@@ -86,6 +105,7 @@ class BlockRun:
             live_ms=live_ms,
             params=self._params,
             hooks=registry.hooks,
+            specs=registry.params,
         )
         self._fees = 0
         self._done: list[_Done] = []
@@ -93,6 +113,10 @@ class BlockRun:
         self._listed: list[tuple[int, bytes, bytes]] = []
         due_from_ms = self._do_due(clock.due_from_ms) if due else clock.due_from_ms
         draft.put(CLOCK, b"", Clock(time_ms, live_ms, due_from_ms))
+        if parent_root:
+            draft.put(ROOT, (height - 1) % ROOTS_KEPT, Root(height - 1, parent_root))
+        if due:
+            self._take_effect()
 
     def _do_due(self, from_ms: int) -> int:
         """Do what has fallen due, in order, up to the bound; where the queue begins now."""
@@ -114,6 +138,21 @@ class BlockRun:
             handler(ctx, key[1])
             self._record(self._due_done, Receipt(key[1], 0, 0, tuple(ctx.events)))
         return next_from_ms
+
+    def _take_effect(self) -> None:
+        """What families do at this very height, each object with a receipt of its own."""
+        ctx = self._ctx
+        for family in self._registry.families:
+            if family.at_height is None:
+                continue
+            doing: bytes | None = None
+            for object_id in family.at_height(ctx):
+                if doing is not None:
+                    self._record(self._due_done, Receipt(doing, 0, 0, tuple(ctx.events)))
+                ctx.open(object_id, b"")
+                doing = object_id
+            if doing is not None:
+                self._record(self._due_done, Receipt(doing, 0, 0, tuple(ctx.events)))
 
     def _record(self, done: list[_Done], receipt: Receipt) -> None:
         ctx = self._ctx
@@ -267,6 +306,7 @@ def apply_genesis(registry: Registry, draft: Draft, genesis: Genesis) -> None:
         live_ms=time_ms,
         params=Params(draft, registry.defaults),
         hooks=registry.hooks,
+        specs=registry.params,
     )
     for family in registry.families:
         if family.genesis is not None:

@@ -201,6 +201,36 @@ class Hash32:
         return {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 
 
+class Bytes:
+    """From `lowest` to `highest` bytes, lower-case hex in JSON."""
+
+    def __init__(self, lowest: int, highest: int) -> None:
+        self.lowest = lowest
+        self.highest = highest
+
+    def check(self, value: Value) -> None:
+        if type(value) is not bytes or not self.lowest <= len(value) <= self.highest:
+            raise bad(f"{self.lowest} to {self.highest} bytes")
+
+    def from_json(self, value: Json, _hrp: str) -> Value:
+        if type(value) is not str or len(value) % 2 or value.strip("0123456789abcdef"):
+            raise bad("lower-case hex digits")
+        try:
+            raw = bytes.fromhex(value)
+        except ValueError:  # a foreign character inside
+            raise bad("lower-case hex digits") from None
+        self.check(raw)
+        return raw
+
+    def to_json(self, value: Any, _hrp: str) -> Json:
+        return value.hex()
+
+    def json_schema(self) -> dict[str, Json]:
+        longest = 2 * self.highest
+        schema: dict[str, Json] = {"type": "string", "pattern": "^[0-9a-f]*$"}
+        return {**schema, "minLength": 2 * self.lowest, "maxLength": longest}
+
+
 class Address:
     """An account: 32 bytes, bech32m in JSON."""
 
@@ -288,11 +318,42 @@ class Optional:
         return self.item.json_schema()
 
 
+class Cases:
+    """A struct whose shape another field of the same struct names; only inside a `Struct`.
+
+    `tag` is that field's name; it stands before this one and is a `Choice` of the cases.
+    """
+
+    def __init__(self, tag: str, cases: Mapping[str, Struct]) -> None:
+        self.tag = tag
+        self.cases = cases
+
+    def check(self, value: Value) -> None:
+        if type(value) is not tuple:  # the struct around it looks inside
+            raise bad("a list of fields")
+
+    def from_json(self, value: Json, hrp: str) -> Value:
+        raise AssertionError("its struct chooses the case first")
+
+    def to_json(self, value: Any, hrp: str) -> Json:
+        raise AssertionError("its struct chooses the case first")
+
+    def json_schema(self) -> dict[str, Json]:
+        return {
+            "anyOf": [{"title": name, **case.json_schema()} for name, case in self.cases.items()]
+        }
+
+
 class Struct:
     """Named fields in a fixed order; positional on the wire, an object in JSON."""
 
     def __init__(self, **fields: Field) -> None:
         self.fields: Mapping[str, Field] = fields
+        self._cases = [
+            (place, list(fields).index(field.tag), field)
+            for place, field in enumerate(fields.values())
+            if isinstance(field, Cases)
+        ]
         self._names: Sequence[str] = tuple(fields)
         self._checks = tuple(field.check for field in fields.values())
         self._arity = len(fields)
@@ -305,8 +366,17 @@ class Struct:
             for check, item in zip(self._checks, value, strict=True):
                 check(item)
                 index += 1
+            for index, tag, field in self._cases:
+                field.cases[str(value[tag])].check(value[index])
         except Rejected as refusal:
             raise _inside(self._names[index], refusal) from None
+
+    def _field(self, name: str, wire: Sequence[Any]) -> Field:
+        """The type of a field, given the wire values of those before it."""
+        field = self.fields[name]
+        if isinstance(field, Cases):
+            return field.cases[wire[self._names.index(field.tag)]]
+        return field
 
     def from_json(self, value: Json, hrp: str) -> Value:
         if type(value) is not dict:
@@ -319,7 +389,7 @@ class Struct:
             try:
                 if name not in value and not isinstance(field, Optional):
                     raise bad("is missing")
-                wire.append(field.from_json(value.get(name), hrp))
+                wire.append(self._field(name, wire).from_json(value.get(name), hrp))
             except Rejected as refusal:
                 raise _inside(name, refusal) from None
         return tuple(wire)
@@ -327,7 +397,7 @@ class Struct:
     def to_json(self, value: Any, hrp: str) -> Json:
         """An absent optional field is left out."""
         return {
-            name: field.to_json(item, hrp)
+            name: self._field(name, value).to_json(item, hrp)
             for (name, field), item in zip(self.fields.items(), value, strict=True)
             if not (isinstance(field, Optional) and not item)
         }

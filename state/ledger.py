@@ -42,7 +42,7 @@ from state.registry import Registry, standard_registry
 from state.store import Store, StoreStats
 from state.trie import NodeCache, NodeReader, Nodes, check_top, over, stored, update
 from state.tx.accounts import account_of, next_nonce
-from state.tx.gateways import ERA, GATEWAY, Era, derive_validators, era_validators
+from state.tx.gateways import GATEWAY, Gateway, close_era, era_validators
 from state.view import LawResult, View, check_laws
 
 T = TypeVar("T")
@@ -267,6 +267,16 @@ class Ledger:
         self._eras[header.era] = members
         return members
 
+    def members_before(self) -> ValidatorSet | None:
+        """Who certified in the era before that of the next height; None in the first one."""
+        era = _era_after(self.head.header)
+        return era_validators(self._reader, era - 1) if era else None
+
+    def gateways(self) -> list[tuple[str, Gateway]]:
+        """(name, gateway) of each at the head, in the order of their places."""
+        rows = self._reader.items(GATEWAY)
+        return sorted(rows, key=lambda item: item[1].place)
+
     def stored_block(self, height: int) -> tuple[Header, bytes, Certificate | None] | None:
         """(header, encoded block, certificate) of a decided height; no certificate at 0."""
         return chain.read_stored(self._store, height)
@@ -330,7 +340,13 @@ class Ledger:
             raise ValueError("a block is later than its parent")
         draft = Draft(reader)
         height = parent.header.height + 1
-        run = BlockRun(self.registry, draft, height=height, time_ms=timestamp_ms)
+        run = BlockRun(
+            self.registry,
+            draft,
+            height=height,
+            time_ms=timestamp_ms,
+            parent_root=parent.header.state_root,
+        )
         included: list[Transaction] = []
         skipped: list[Skipped] = []
         bugs: list[str] = []
@@ -387,7 +403,13 @@ class Ledger:
         self, header: Header, parent: Head, reader: Reader, txs: Sequence[Transaction]
     ) -> _Kept | str:
         draft = Draft(reader)
-        run = BlockRun(self.registry, draft, height=header.height, time_ms=header.timestamp_ms)
+        run = BlockRun(
+            self.registry,
+            draft,
+            height=header.height,
+            time_ms=header.timestamp_ms,
+            parent_root=parent.header.state_root,
+        )
         for index, tx in enumerate(txs):
             try:
                 run.apply(tx)
@@ -441,11 +463,8 @@ class Ledger:
         changes = draft.changes()
         validators = parent.validators
         if any(key.startswith(GATEWAY.prefix) for key, _ in changes):
-            validators = derive_validators(draft)
-            if validators != parent.validators:
-                members = tuple((m.gateway, m.public_key) for m in validators.members)
-                draft.put(ERA, era + 1, Era(height + 1, members))
-                changes = draft.changes()
+            validators = close_era(draft, parent.validators, era=era, height=height)
+            changes = draft.changes()
         root, nodes = update(self._nodes(parent.hash), changes)
         header = Header(
             version=PROTOCOL_VERSION,

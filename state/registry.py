@@ -6,7 +6,7 @@ conventions (numbers, codes, tables, hooks) when it is built, and answers by kin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
@@ -15,14 +15,13 @@ from typing import Any, NamedTuple, TypeAlias
 import state.tx
 from mgsnode.base.genesis import Genesis
 from mgsnode.base.transaction import ENVELOPE_REFUSALS
-from state.context import Context, Hook, Refusal
+from state.context import Context, Hook, ParamSpec, Refusal
 from state.draft import Reader
 from state.fields import Struct
 from state.table import Table
 
 Fields: TypeAlias = tuple[Any, ...]  # checked by the kind's Struct, by position
 FEE_WEIGHT_UNIT = 100  # the weight of a transfer
-DEV_TIME_LOWEST_MS = 1_000  # a development genesis lowers the lowest bound of times to this
 
 
 class Kind(NamedTuple):
@@ -38,28 +37,6 @@ class Kind(NamedTuple):
     weight: int  # of the base fee, in hundredths; the default of the parameter fee_weight_<kind>
     doc: str
     cosigners: Callable[[Reader, Fields], tuple[bytes, ...]] | None = None
-
-
-class ParamSpec(NamedTuple):
-    """A parameter: its default and the bounds that no proposal can leave."""
-
-    name: str
-    default: int
-    lowest: int
-    highest: int
-    doc: str
-    is_time: bool = False  # in ms; its lowest bound falls to 1 s in a development genesis
-
-    def bounds(self, network: str) -> tuple[int, int]:
-        """(lowest, highest) on this network."""
-        return time_bounds(network, self.lowest, self.highest) if self.is_time else self[2:4]
-
-
-def time_bounds(network: str, lowest_ms: int, highest_ms: int) -> tuple[int, int]:
-    """The bounds of a time on this network (ledger.md, ground rule 8)."""
-    if network == "dev":
-        return min(lowest_ms, DEV_TIME_LOWEST_MS), highest_ms
-    return lowest_ms, highest_ms
 
 
 class EventSpec(NamedTuple):
@@ -90,6 +67,8 @@ class Family(NamedTuple):
     laws: tuple[Law, ...] = ()
     genesis: Callable[[Context, Genesis], None] | None = None
     due: Callable[[Context, bytes], None] | None = None  # (context, id of what fell due)
+    # What takes effect at this height: announces each object's id, then makes it when resumed.
+    at_height: Callable[[Context], Iterator[bytes]] | None = None
     declares: tuple[str, ...] = ()  # hooks that it fires
     hooks: Mapping[str, Hook] = {}  # hooks of others that it hangs on
 

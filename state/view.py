@@ -222,6 +222,7 @@ class View:
             draft,
             height=self.height + 1,
             time_ms=self.header.timestamp_ms + 1,
+            parent_root=self.header.state_root,
             due=False,
         )
         receipt = run.apply(tx, is_signed=is_signed)

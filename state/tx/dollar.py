@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from mgsnode.base.errors import ConfigError, Rejected
 from mgsnode.base.genesis import Genesis
 from mgsnode.base.limits import INT_MAX, MEMO_BYTES_MAX, OUTPUTS_MAX
-from state.context import DUE, Context
+from state.context import DUE, Context, ParamSpec
 from state.draft import Reader
 from state.fields import (
     Address,
@@ -29,7 +29,7 @@ from state.fields import (
     Text,
     gateway_name,
 )
-from state.registry import EventSpec, Family, Fields, Kind, Law, ParamSpec
+from state.registry import EventSpec, Family, Fields, Kind, Law
 from state.table import Table, bytes_key, int_key, pair_key, text_key
 from state.tx.accounts import ACCOUNT, EMPTY
 from state.tx.gateways import GATEWAY, NOT_OPERATOR, UNKNOWN_GATEWAY, check_active, operated_by

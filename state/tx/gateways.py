@@ -1,7 +1,8 @@
-"""Gateways: who they are, as the genesis names them, and the arbiters.
+"""Gateways: who they are, what they may do, who of them sits in the validator set; arbiters.
 
-Law: the validator set at each height is what the genesis (later also proposals and evidence)
-says. No transactions yet: governance adds them.
+Law: the validator set of the next height is the gateways that have a seat, in the order of
+their places; each era stands in a row. The genesis makes the first ones; `governance.py` alone
+changes status, seat and keys.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from mgsnode.base.errors import ConfigError, Rejected
 from mgsnode.base.genesis import Genesis
 from mgsnode.base.validators import Validator, ValidatorSet
 from state.context import Context
-from state.draft import Reader
+from state.draft import Draft, Reader
 from state.registry import Family, Law
 from state.table import Table, bytes_key, int_key, text_key
 
@@ -20,7 +21,9 @@ UNKNOWN_GATEWAY: Final = (301, "UNKNOWN_GATEWAY")
 NOT_OPERATOR: Final = (302, "NOT_OPERATOR")
 GATEWAY_NOT_ACTIVE: Final = (303, "GATEWAY_NOT_ACTIVE")
 
-ACTIVE: Final = "active"  # the other statuses: suspended, leaving
+# A suspended gateway issues nothing and has no vote in governance; a leaving one winds up, and
+# has left when its position and what is open are zero.
+ACTIVE, SUSPENDED, LEAVING, LEFT = "active", "suspended", "leaving", "left"
 
 
 class Gateway(NamedTuple):
@@ -37,6 +40,7 @@ class Gateway(NamedTuple):
     bond: int  # micro-MGS
     cap: int  # most it may owe, micro-dollars
     status: str
+    seat: bool  # whether it is in the validator set; a suspended one may have to keep its seat
 
 
 class Operator(NamedTuple):
@@ -63,6 +67,7 @@ class Chain(NamedTuple):
 
     network: str
     hrp: str
+    genesis_hash: bytes  # the chain's name in every signature
 
 
 GATEWAY: Final[Table[str, Gateway]] = Table(48, "gateways/gateway", Gateway, text_key())
@@ -80,11 +85,21 @@ def chain_of(reader: Reader) -> Chain:
 
 
 def derive_validators(reader: Reader) -> ValidatorSet:
-    """Who certifies the next height: the active gateways, in the order of their places."""
+    """Who certifies the next height: the gateways with a seat, in the order of their places."""
     rows = sorted((row.place, name, row) for name, row in reader.items(GATEWAY))
-    return ValidatorSet(
-        [Validator(name, row.vote_key) for _, name, row in rows if row.status == ACTIVE]
-    )
+    return ValidatorSet([Validator(name, row.vote_key) for _, name, row in rows if row.seat])
+
+
+def close_era(draft: Draft, before: ValidatorSet, *, era: int, height: int) -> ValidatorSet:
+    """The validators of the height above `height`, after its block has been executed.
+
+    Where they are not `before`, the block is a barrier, and the era after `era` gets its row.
+    """
+    validators = derive_validators(draft)
+    if validators != before:
+        members = tuple((member.gateway, member.public_key) for member in validators.members)
+        draft.put(ERA, era + 1, Era(height + 1, members))
+    return validators
 
 
 def era_validators(reader: Reader, era: int) -> ValidatorSet | None:
@@ -107,7 +122,7 @@ def check_active(name: str, gateway: Gateway) -> None:
 
 def _apply_genesis(ctx: Context, genesis: Genesis) -> None:
     draft = ctx.draft
-    draft.put(CHAIN, b"", Chain(genesis.network, genesis.hrp))
+    draft.put(CHAIN, b"", Chain(genesis.network, genesis.hrp, genesis.hash))
     owners: dict[bytes, str] = {}
     for index, given in enumerate(genesis.gateways):
         if draft.get(OPERATOR, given.operator) is not None:
@@ -128,6 +143,7 @@ def _apply_genesis(ctx: Context, genesis: Genesis) -> None:
             bond=given.bond,
             cap=given.cap,
             status=ACTIVE,
+            seat=True,
         )
         draft.put(GATEWAY, given.name, row)
         draft.put(OPERATOR, given.operator, Operator(given.name))
@@ -148,7 +164,12 @@ def _check_validators(reader: Reader) -> str | None:
     number, last = eras[-1]
     derived = derive_validators(reader).members
     if last.members != tuple((member.gateway, member.public_key) for member in derived):
-        return f"era {number} is not the set of active gateways"
+        return f"era {number} is not the set of gateways with a seat"
+    for name, row in reader.items(GATEWAY):
+        if row.seat and row.status in (LEAVING, LEFT):
+            return f"gateway {name} is {row.status} and has a seat"
+        if row.status == ACTIVE and not row.seat:
+            return f"gateway {name} is active and has no seat"
     return None
 
 

@@ -25,10 +25,10 @@ from typing import Any, Final, NamedTuple
 
 from mgsnode.base.errors import Rejected
 from mgsnode.base.limits import INT_MAX, MEMO_BYTES_MAX, NAME_BYTES_MAX, ORDER_LINES_MAX
-from state.context import DUE, Context
+from state.context import DUE, Context, ParamSpec, time_bounds
 from state.draft import Reader
 from state.fields import Address, Amount, Hash32, Int, ListOf, Optional, Struct, Text, gateway_name
-from state.registry import EventSpec, Family, Fields, Kind, Law, ParamSpec, time_bounds
+from state.registry import EventSpec, Family, Fields, Kind, Law
 from state.table import Table, bytes_key
 from state.tx.accounts import account_of, is_linked
 from state.tx.gateways import ARBITER, GATEWAY, UNKNOWN_GATEWAY, chain_of, check_active

@@ -422,7 +422,8 @@ async def test_the_rules_the_laws_and_the_document(wallet: Wallet) -> None:
     assert params["fee_base"]["lowest"] <= params["fee_base"]["value"]
     laws = await wallet.call("audit_laws")
     assert laws["ok"]
-    assert {"core", "dollar", "orders", "gateways"} == {item["family"] for item in laws["items"]}
+    families = {item["family"] for item in laws["items"]}
+    assert families == {"core", "dollar", "orders", "gateways", "governance"}
     kinds = await wallet.call("tx_kinds")
     assert {"dollar_transfer", "order_pay"} <= {item["kind"] for item in kinds["items"]}
     document = await wallet.call("rpc.discover")

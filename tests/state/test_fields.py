@@ -17,6 +17,8 @@ from state.fields import (
     Address,
     Amount,
     Bool,
+    Bytes,
+    Cases,
     Choice,
     Field,
     Hash32,
@@ -53,6 +55,9 @@ def test_every_amount_comes_back(amount: int) -> None:
     assert Amount().from_json(Amount().to_json(amount, HRP), HRP) == amount
 
 
+EITHER = Struct(
+    tag=Choice("x", "y"), args=Cases("tag", {"x": Struct(a=Int(0, 9)), "y": Struct(b=Bool())})
+)
 BAD = [
     (Hash32(), ["", "ab", "AB" * 32, "g" * 64, "ab" * 33, 5, "ab" * 31 + "a "]),
     (Address(), ["", "tmgs1x", address_text(ADDRESS, "mgs"), 5, None]),
@@ -64,6 +69,9 @@ BAD = [
     (ListOf(Int(0, 9), 1, 2), [[], [1, 2, 3], "12", {}, [10]]),
     (Optional(Int(0, 9)), [10, "x"]),
     (Struct(a=Int(0, 9)), [{}, {"a": 1, "b": 2}, {"a": 10}, [1], {"a": None}]),
+    (Bytes(1, 2), ["", "abcdef", "a", "AB", "g0", " 1", 5, None]),
+    (EITHER, [{"tag": "x", "args": {"b": True}}, {"tag": "z", "args": {"a": 1}}, {"tag": "x"}]),
+    (EITHER, [{"tag": "y", "args": {"a": 1}}, {"args": {"a": 1}}, {"tag": "x", "args": 1}]),
 ]
 
 
@@ -99,10 +107,26 @@ def test_a_struct_on_the_wire_has_its_arity_and_types(wire: Any) -> None:
         Struct(a=Int(0, 9), b=Optional(Int(0, 9))).check(wire)
 
 
+@pytest.mark.parametrize(
+    ("wire", "field"),
+    [(("x", (True,)), "args.a"), (("y", (1,)), "args.b"), (("x", 5), "args"), (("z", (1,)), "tag")],
+)
+def test_a_case_is_judged_by_its_tag(wire: Any, field: str) -> None:
+    EITHER.check(("x", (1,)))
+    EITHER.check(("y", (True,)))
+    with pytest.raises(Rejected) as caught:
+        EITHER.check(wire)
+    assert caught.value.facts["field"] == field
+
+
 SAMPLES: dict[type, Any] = {
     Int: lambda f: st.integers(f.lowest, f.highest),
     Amount: lambda _f: st.integers(1, INT_MAX),
-    Text: lambda f: st.text(min_size=f.lowest, max_size=f.bytes_max // 4),
+    Text: lambda f: (
+        st.text(min_size=f.lowest, max_size=f.bytes_max // 4)
+        if f.lowest <= f.bytes_max // 4
+        else st.text("ABC", min_size=f.lowest, max_size=f.bytes_max)
+    ),
     Choice: lambda f: st.sampled_from(f.choices),
     Bool: lambda _f: st.booleans(),
     Hash32: lambda _f: st.binary(min_size=32, max_size=32),
@@ -111,8 +135,23 @@ SAMPLES: dict[type, Any] = {
         sample(f.item), min_size=f.lowest, max_size=min(f.highest, f.lowest + 3)
     ).map(tuple),
     Optional: lambda f: st.one_of(st.just(()), st.tuples(sample(f.item))),
-    Struct: lambda f: st.tuples(*[sample(inner) for inner in f.fields.values()]),
+    Bytes: lambda f: st.binary(min_size=f.lowest, max_size=min(f.highest, f.lowest + 8)),
+    Struct: lambda f: struct(f),
 }
+
+
+def struct(field: Struct) -> st.SearchStrategy[Any]:
+    """The fields by position; where one has cases, the tag's case is drawn first."""
+    names = list(field.fields)
+    for name, cases in field.fields.items():
+        if isinstance(cases, Cases):
+            whole = [
+                Struct(**{**field.fields, cases.tag: Choice(tag), name: case})
+                for tag, case in cases.cases.items()
+            ]
+            assert names.index(cases.tag) < names.index(name)
+            return st.one_of(*map(sample, whole))
+    return st.tuples(*[sample(inner) for inner in field.fields.values()])
 
 
 def sample(field: Any) -> st.SearchStrategy[Any]:

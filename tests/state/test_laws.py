@@ -256,7 +256,7 @@ def test_a_law_notices_a_validator_set_that_nobody_chose() -> None:
     era = w.draft.get(ERA, 0)
     assert era is not None
     w.draft.put(ERA, 0, era._replace(members=era.members[::-1]))
-    assert w.broken_laws() == ["gateways/validators: era 0 is not the set of active gateways"]
+    assert w.broken_laws() == ["gateways/validators: era 0 is not the set of gateways with a seat"]
 
 
 def test_a_law_names_the_record() -> None:

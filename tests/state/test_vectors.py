@@ -128,7 +128,8 @@ def _events(case: Any) -> list[tuple[str, Any]]:
 
     w = new_world()
     tx = case.prepare(w)
-    outcome_events = list(w.outcome.receipts[0].events if w.outcome else ())
+    last = w.outcome.receipts if w.outcome else ()
+    outcome_events = [event for receipt in last for event in receipt.events]
     return [(e.name, e.values) for e in [*outcome_events, *w.block(tx)[0].events]]
 
 

@@ -15,6 +15,7 @@ from state.draft import Draft
 from state.execute import BlockRun, Outcome, apply_genesis
 from state.registry import Registry, standard_registry
 from state.tx.accounts import account_of, next_nonce
+from state.tx.gateways import close_era
 
 DOLLAR = 1_000_000
 DAY_MS = 86_400_000
@@ -101,6 +102,8 @@ class World:
         self.draft = Draft(Nothing())  # one draft for the whole history: it only grows
         apply_genesis(self.registry, self.draft, genesis)
         self.height = 0
+        self.era = 0
+        self.validators = genesis.validators()  # of the next height
         self.time_ms = genesis.time_ms
         self.outcome: Outcome | None = None
 
@@ -136,13 +139,21 @@ class World:
     def block(self, *txs: Transaction, after_ms: int = 1) -> list[Receipt]:
         """Execute a block `after_ms` later; the receipts of its transactions, then due work's."""
         run = BlockRun(
-            self.registry, self.draft, height=self.height + 1, time_ms=self.time_ms + after_ms
+            self.registry,
+            self.draft,
+            height=self.height + 1,
+            time_ms=self.time_ms + after_ms,
+            parent_root=root_of(self.height),
         )
         for tx in txs:
             self.registry.kinds[tx.body.kind].fields.check(tx.body.fields)
             run.apply(tx)
         self.outcome = run.finish()
         self.height += 1
+        validators = close_era(self.draft, self.validators, era=self.era, height=self.height)
+        if validators != self.validators:
+            self.era += 1
+            self.validators = validators
         self.time_ms += after_ms
         return list(self.outcome.receipts)
 
@@ -174,6 +185,11 @@ class World:
     def rows(self) -> dict[bytes, bytes | None]:
         """The whole state as bytes."""
         return dict(self.draft.changes())
+
+
+def root_of(height: int) -> bytes:
+    """What stands in for the state root of a height: this world has no trie."""
+    return digest(b"mgs/test-root", b"%d" % height)
 
 
 def reason(world: World, receipt: Receipt) -> str:

@@ -1,0 +1,471 @@
+"""What a passed proposal changes: gateways' seats, keys and standing, and parameters.
+
+Each action has `why_not`, which says why it cannot be done as things stand, and `make`, which
+does it and cannot fail right after `why_not` has said nothing. Proposing asks once, taking
+effect asks again: the world may have changed in between. Part of the governance family.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final, NamedTuple, TypeAlias
+
+from mgsnode.base.codec import encode
+from mgsnode.base.errors import Fact
+from mgsnode.base.hashing import digest
+from mgsnode.base.keys import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, Signed, is_signed_by, statement
+from mgsnode.base.limits import INT_MAX, VALIDATORS_MAX
+from state.context import PARAM, ROOT, ROOTS_KEPT, Context, Param, Refusal
+from state.draft import Reader
+from state.fields import (
+    Address,
+    Amount,
+    Bytes,
+    Hash32,
+    Int,
+    ListOf,
+    Optional,
+    Struct,
+    Text,
+    gateway_name,
+)  # fmt: skip
+from state.registry import Fields
+from state.table import Table, bytes_key, int_key
+from state.tx.gateways import (
+    ACTIVE,
+    GATEWAY,
+    LEAVING,
+    LEFT,
+    OPERATOR,
+    SUSPENDED,
+    UNKNOWN_GATEWAY,
+    Gateway,
+    Operator,
+    chain_of,
+)  # fmt: skip
+
+BAD_ARGUMENT: Final = (405, "BAD_ARGUMENT")
+NAME_TAKEN: Final = (406, "NAME_TAKEN")
+OWNER_TAKEN: Final = (407, "OWNER_TAKEN")
+OPERATOR_TAKEN: Final = (408, "OPERATOR_TAKEN")
+KEY_USED: Final = (409, "KEY_USED")
+NOT_POSSESSED: Final = (410, "NOT_POSSESSED")
+NOT_RECENT: Final = (411, "NOT_RECENT")
+GATEWAY_STATUS: Final = (412, "GATEWAY_STATUS")
+TOO_FEW_GATEWAYS: Final = (413, "TOO_FEW_GATEWAYS")
+TOO_MANY_GATEWAYS: Final = (414, "TOO_MANY_GATEWAYS")
+UNKNOWN_PARAMETER: Final = (415, "UNKNOWN_PARAMETER")
+PARAMETER_BOUNDS: Final = (416, "PARAMETER_BOUNDS")
+KEY_CONDEMNED: Final = (420, "KEY_CONDEMNED")
+
+SEATS_MIN_MAIN: Final = 4  # below, not one fault is borne
+SEATS_MIN_TEST: Final = 1
+CERTIFICATE_BYTES_MAX: Final = 1_024  # what the peer layer takes
+ENDPOINT_BYTES_MAX: Final = 261  # a host of 255, a colon, a port
+_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,31}")  # as in a genesis
+_COUNTRY: Final = re.compile(r"[A-Z]{2}")
+_CURRENCY: Final = re.compile(r"[A-Z]{3}")
+_ENDPOINT: Final = re.compile(r"[!-~]{1,255}:([1-9][0-9]{0,4})")
+
+Fault: TypeAlias = tuple[Refusal, dict[str, Fact]]
+
+
+class KeyUse(NamedTuple):
+    """A vote key or transport certificate that a gateway has had; never accepted again."""
+
+    gateway: str
+    since: int  # height
+    condemned: bool  # proven to have contradicted itself: it can never vote again
+
+
+class Change(NamedTuple):
+    """A change of the validator set, in the order in which they were made."""
+
+    height: int  # of the barrier: it counts from the next one on
+    source: bytes  # the proposal or evidence that it follows from
+    gateway: str
+    vote_key: bytes  # of its seat; empty: it has none any more
+
+
+class Counts(NamedTuple):
+    """The one row of governance's counters."""
+
+    proposals: int
+    changes: int
+    queue_from: int  # no row of the queue stands below this height
+
+
+COUNTS: Final[Table[bytes, Counts]] = Table(64, "governance/counts", Counts, bytes_key(0))
+KEY_USE: Final[Table[bytes, KeyUse]] = Table(67, "governance/key", KeyUse, bytes_key())
+CHANGE: Final[Table[int, Change]] = Table(68, "governance/change", Change, int_key())
+
+_POSSESSION: Final = Struct(
+    height=Int(0, INT_MAX), state_root=Hash32(), signature=Bytes(SIGNATURE_BYTES, SIGNATURE_BYTES)
+)
+_KEY: Final = Bytes(PUBLIC_KEY_BYTES, PUBLIC_KEY_BYTES)
+_CERTIFICATE: Final = Bytes(1, CERTIFICATE_BYTES_MAX)
+_ENDPOINT_TEXT: Final = Text(ENDPOINT_BYTES_MAX, lowest=3)
+
+
+class Action(NamedTuple):
+    """One thing that a proposal can ask for. `concerns_seats`: it may change the set."""
+
+    args: Struct
+    why_not: Callable[[Context, Fields], Fault | None]
+    make: Callable[[Context, Fields, bytes], None]
+    concerns_seats: bool
+
+
+def possession_fields(name: str, vote_key: bytes, height: int, state_root: bytes) -> bytes:
+    """What a vote key signs (as `Signed.POSSESSION`) to be named for gateway `name`.
+
+    `state_root` after `height` shows that its node follows the chain.
+    """
+    return encode((name, vote_key, height, state_root))
+
+
+def certificate_use(certificate: bytes) -> bytes:
+    """The key in `KEY_USE` under which a transport certificate stands."""
+    return digest(b"mgs/transport", certificate)
+
+
+def counts_of(reader: Reader) -> Counts:
+    """The counters."""
+    counts = reader.get(COUNTS, b"")
+    assert counts is not None, "the genesis writes them"
+    return counts
+
+
+def seats_of(reader: Reader) -> list[str]:
+    """Who is in the validator set of the next height, in the order of names."""
+    return [name for name, row in reader.items(GATEWAY) if row.seat]
+
+
+def active_of(reader: Reader) -> list[str]:
+    """Who may propose and vote, in the order of names."""
+    return [name for name, row in reader.items(GATEWAY) if row.status == ACTIVE]
+
+
+def seats_min(reader: Reader) -> int:
+    """The fewest members that a validator set of this network has."""
+    return SEATS_MIN_MAIN if chain_of(reader).network == "main" else SEATS_MIN_TEST
+
+
+# Movers -------------------------------------------------------------------------------------
+
+
+def _put(ctx: Context, name: str, row: Gateway, source: bytes) -> None:
+    """Write a gateway; a change of its seat, or of the key on it, into the log of changes."""
+    before = ctx.draft.get(GATEWAY, name)
+    had = before.vote_key if before is not None and before.seat else b""
+    has = row.vote_key if row.seat else b""
+    ctx.draft.put(GATEWAY, name, row)
+    if had != has:
+        counts = counts_of(ctx.draft)
+        ctx.draft.put(CHANGE, counts.changes, Change(ctx.height, source, name, has))
+        ctx.draft.put(COUNTS, b"", counts._replace(changes=counts.changes + 1))
+        ctx.emit("gateway_seat", name, row.seat)
+    if before is None or before.status != row.status:
+        ctx.emit("gateway_status", name, row.status)
+    ctx.involve(row.operator)
+
+
+def suspend_now(ctx: Context, name: str, row: Gateway, source: bytes) -> None:
+    """No more issuing, no vote in governance, at once; the seat goes by `vacate`."""
+    if row.status == ACTIVE:
+        _put(ctx, name, row._replace(status=SUSPENDED), source)
+
+
+def vacate(ctx: Context, name: str, source: bytes) -> None:
+    """Take a suspended gateway's seat, unless too few would be left: then it keeps only that."""
+    row = ctx.draft.get(GATEWAY, name)
+    if row is None or row.status == ACTIVE or not row.seat:
+        return
+    if len(seats_of(ctx.draft)) > seats_min(ctx.draft):
+        _put(ctx, name, row._replace(seat=False), source)
+
+
+def use_key(ctx: Context, name: str, key: bytes) -> None:
+    """From here on nobody else can have it, nor can its owner take it up again."""
+    ctx.draft.put(KEY_USE, key, KeyUse(name, ctx.height, condemned=False))
+
+
+def condemn(ctx: Context, key: bytes) -> None:
+    """This vote key contradicted itself."""
+    use = ctx.draft.get(KEY_USE, key)
+    assert use is not None, "a member's key is listed"
+    ctx.draft.put(KEY_USE, key, use._replace(condemned=True))
+
+
+# Questions that several actions ask -----------------------------------------------------------
+
+
+def check_possession(ctx: Context, name: str, vote_key: bytes, proof: Fields) -> Fault | None:
+    """Whether the new key's holder agrees, and follows the chain. Asked when proposing only."""
+    height, state_root, signature = proof
+    known = ctx.draft.get(ROOT, height % ROOTS_KEPT)
+    if known is None or (known.height, known.root) != (height, state_root):
+        return NOT_RECENT, {"height": height}
+    fields = possession_fields(name, vote_key, height, state_root)
+    signed = statement(Signed.POSSESSION, chain_of(ctx.draft).genesis_hash, fields)
+    return None if is_signed_by(vote_key, signed, signature) else (NOT_POSSESSED, {})
+
+
+def _bad(field: str) -> Fault:
+    return BAD_ARGUMENT, {"field": field}
+
+
+def _endpoint_fault(endpoint: str) -> Fault | None:
+    found = _ENDPOINT.fullmatch(endpoint)
+    return None if found and int(found[1]) <= 65_535 else _bad("endpoint")
+
+
+def _key_fault(ctx: Context, vote_key: bytes | None, certificate: bytes | None) -> Fault | None:
+    if vote_key is not None and ctx.draft.get(KEY_USE, vote_key) is not None:
+        return KEY_USED, {"field": "vote_key"}
+    if certificate is None or ctx.draft.get(KEY_USE, certificate_use(certificate)) is None:
+        return None
+    return KEY_USED, {"field": "transport_certificate"}
+
+
+def _standing(ctx: Context, name: str, *wanted: str) -> tuple[Gateway | None, Fault | None]:
+    row = ctx.draft.get(GATEWAY, name)
+    if row is None:
+        return None, (UNKNOWN_GATEWAY, {"gateway": name})
+    if row.status not in wanted:
+        return row, (GATEWAY_STATUS, {"gateway": name, "status": row.status})
+    return row, None
+
+
+# Join ----------------------------------------------------------------------------------------
+
+
+class Join(NamedTuple):
+    """A new gateway. `possession` is (height, state root, signature of the vote key)."""
+
+    name: str
+    country: str
+    currencies: tuple[str, ...]
+    owner_hash: bytes
+    operator: bytes
+    vote_key: bytes
+    possession: tuple[int, bytes, bytes]
+    transport_certificate: bytes
+    endpoint: str
+    bond: int
+    cap: int
+
+
+def _why_not_join(ctx: Context, args: Fields) -> Fault | None:
+    join = Join._make(args)
+    if not _NAME.fullmatch(join.name):
+        return _bad("name")
+    if not _COUNTRY.fullmatch(join.country):
+        return _bad("country")
+    currencies = join.currencies
+    if len(dict.fromkeys(currencies)) != len(currencies) or not all(
+        map(_CURRENCY.fullmatch, currencies)
+    ):
+        return _bad("currencies")
+    fault = _endpoint_fault(join.endpoint)
+    if fault is not None:
+        return fault
+    if ctx.draft.get(GATEWAY, join.name) is not None:
+        return NAME_TAKEN, {}
+    for name, row in ctx.draft.items(GATEWAY):
+        if row.owner_hash == join.owner_hash and row.status != LEFT:
+            return OWNER_TAKEN, {"gateway": name}
+    if ctx.draft.get(OPERATOR, join.operator) is not None:
+        return OPERATOR_TAKEN, {}
+    if len(seats_of(ctx.draft)) >= VALIDATORS_MAX:
+        return TOO_MANY_GATEWAYS, {"highest": VALIDATORS_MAX}
+    return _key_fault(ctx, join.vote_key, join.transport_certificate)
+
+
+def _make_join(ctx: Context, args: Fields, source: bytes) -> None:
+    join = Join._make(args)
+    rows = dict(ctx.draft.items(GATEWAY))
+    row = Gateway(
+        place=max(row.place for row in rows.values()) + 1,
+        country=join.country,
+        currencies=join.currencies,
+        owner_hash=join.owner_hash,
+        operator=join.operator,
+        vote_key=join.vote_key,
+        transport_certificate=join.transport_certificate,
+        endpoint=join.endpoint,
+        bond=join.bond,
+        cap=join.cap,
+        status=ACTIVE,
+        seat=True,
+    )
+    use_key(ctx, join.name, join.vote_key)
+    use_key(ctx, join.name, certificate_use(join.transport_certificate))
+    ctx.draft.put(OPERATOR, join.operator, Operator(join.name))
+    _put(ctx, join.name, row, source)
+    _take_kept_seat(ctx, source)
+
+
+def _take_kept_seat(ctx: Context, source: bytes) -> None:
+    """Who came in takes the seat of one that kept it only because too few would have been left."""
+    kept = [(r.place, n) for n, r in ctx.draft.items(GATEWAY) if r.seat and r.status != ACTIVE]
+    if kept:
+        vacate(ctx, min(kept)[1], source)
+
+
+# Leave, suspend, clear -----------------------------------------------------------------------
+
+
+def _last_fault(ctx: Context, name: str, row: Gateway) -> Fault | None:
+    """Somebody must be left to govern."""
+    if row.status == ACTIVE and active_of(ctx.draft) == [name]:
+        return TOO_FEW_GATEWAYS, {"lowest": 1}
+    return None
+
+
+def _why_not_leave(ctx: Context, args: Fields) -> Fault | None:
+    (name,) = args
+    row, fault = _standing(ctx, name, ACTIVE, SUSPENDED)
+    if row is None or fault is not None:
+        return fault
+    lowest = seats_min(ctx.draft)
+    if row.seat and len(seats_of(ctx.draft)) <= lowest:
+        return TOO_FEW_GATEWAYS, {"lowest": lowest}
+    return _last_fault(ctx, name, row)
+
+
+def _make_leave(ctx: Context, args: Fields, source: bytes) -> None:
+    (name,) = args
+    row = ctx.draft.get(GATEWAY, name)
+    assert row is not None
+    _put(ctx, name, row._replace(status=LEAVING, seat=False), source)
+    ctx.fire("gateway_leaving", name)
+
+
+def _why_not_suspend(ctx: Context, args: Fields) -> Fault | None:
+    (name,) = args
+    row, fault = _standing(ctx, name, ACTIVE)
+    return fault if row is None or fault is not None else _last_fault(ctx, name, row)
+
+
+def _make_suspend(ctx: Context, args: Fields, source: bytes) -> None:
+    (name,) = args
+    row = ctx.draft.get(GATEWAY, name)
+    assert row is not None
+    stays = len(seats_of(ctx.draft)) <= seats_min(ctx.draft)
+    _put(ctx, name, row._replace(status=SUSPENDED, seat=row.seat and stays), source)
+
+
+def _why_not_clear(ctx: Context, args: Fields) -> Fault | None:
+    (name,) = args
+    row, fault = _standing(ctx, name, SUSPENDED)
+    if row is None or fault is not None:
+        return fault
+    use = ctx.draft.get(KEY_USE, row.vote_key)
+    if use is not None and use.condemned:
+        return KEY_CONDEMNED, {"gateway": name}
+    if not row.seat and len(seats_of(ctx.draft)) >= VALIDATORS_MAX:
+        return TOO_MANY_GATEWAYS, {"highest": VALIDATORS_MAX}
+    return None
+
+
+def _make_clear(ctx: Context, args: Fields, source: bytes) -> None:
+    (name,) = args
+    row = ctx.draft.get(GATEWAY, name)
+    assert row is not None
+    _put(ctx, name, row._replace(status=ACTIVE, seat=True), source)
+    _take_kept_seat(ctx, source)
+
+
+# Rotate --------------------------------------------------------------------------------------
+
+
+class Rotate(NamedTuple):
+    """New keys or a new address of a gateway's node; () where it stays."""
+
+    gateway: str
+    vote_key: tuple[bytes, ...]
+    possession: tuple[tuple[int, bytes, bytes], ...]
+    transport_certificate: tuple[bytes, ...]
+    endpoint: tuple[str, ...]
+
+
+def _why_not_rotate(ctx: Context, args: Fields) -> Fault | None:
+    rotate = Rotate._make(args)
+    _, fault = _standing(ctx, rotate.gateway, ACTIVE, SUSPENDED)
+    if fault is not None:
+        return fault
+    if not any(args[1:]):
+        return _bad("vote_key")
+    if len(rotate.vote_key) != len(rotate.possession):
+        return _bad("possession")
+    if rotate.endpoint and (fault := _endpoint_fault(rotate.endpoint[0])) is not None:
+        return fault
+    vote_key = rotate.vote_key[0] if rotate.vote_key else None
+    certificate = rotate.transport_certificate[0] if rotate.transport_certificate else None
+    return _key_fault(ctx, vote_key, certificate)
+
+
+def _make_rotate(ctx: Context, args: Fields, source: bytes) -> None:
+    rotate = Rotate._make(args)
+    name = rotate.gateway
+    row = ctx.draft.get(GATEWAY, name)
+    assert row is not None
+    for vote_key in rotate.vote_key:
+        use_key(ctx, name, vote_key)
+        row = row._replace(vote_key=vote_key)
+    for certificate in rotate.transport_certificate:
+        use_key(ctx, name, certificate_use(certificate))
+        row = row._replace(transport_certificate=certificate)
+    for endpoint in rotate.endpoint:
+        row = row._replace(endpoint=endpoint)
+    _put(ctx, name, row, source)
+
+
+# Parameters ----------------------------------------------------------------------------------
+
+
+def _why_not_set(ctx: Context, args: Fields) -> Fault | None:
+    name, value = args
+    spec = ctx.specs.get(name)
+    if spec is None:
+        return UNKNOWN_PARAMETER, {}
+    lowest, highest = spec.bounds(chain_of(ctx.draft).network)
+    if not lowest <= value <= highest:
+        return PARAMETER_BOUNDS, {"lowest": lowest, "highest": highest}
+    return None
+
+
+def _make_set(ctx: Context, args: Fields, _source: bytes) -> None:
+    name, value = args
+    ctx.draft.put(PARAM, name, Param(value))
+    ctx.params.forget(name)
+
+
+_ONE: Final = Struct(gateway=gateway_name())
+
+ACTIONS: Final[dict[str, Action]] = {
+    "join": Action(
+        Struct(
+            name=gateway_name(), country=Text(2, lowest=2),
+            currencies=ListOf(Text(3, lowest=3), 1, 16), owner_hash=Hash32(), operator=Address(),
+            vote_key=_KEY, possession=_POSSESSION, transport_certificate=_CERTIFICATE,
+            endpoint=_ENDPOINT_TEXT, bond=Amount(), cap=Amount(),
+        ),
+        _why_not_join, _make_join, True,
+    ),
+    "leave": Action(_ONE, _why_not_leave, _make_leave, True),
+    "rotate": Action(
+        Struct(
+            gateway=gateway_name(), vote_key=Optional(_KEY), possession=Optional(_POSSESSION),
+            transport_certificate=Optional(_CERTIFICATE), endpoint=Optional(_ENDPOINT_TEXT),
+        ),
+        _why_not_rotate, _make_rotate, True,
+    ),
+    "suspend": Action(_ONE, _why_not_suspend, _make_suspend, True),
+    "clear": Action(_ONE, _why_not_clear, _make_clear, True),
+    "set_param": Action(
+        Struct(name=Text(64, lowest=1), value=Int(0, INT_MAX)), _why_not_set, _make_set, False
+    ),
+}  # fmt: skip
