@@ -208,3 +208,16 @@ def test_five_hundred_blocks_behind_are_fetched_while_the_network_goes_on() -> N
     assert network.run_until_height(height, within_ms=10_000)
     assert network.high() > height
     assert network.checks.seen["view changes"] == 0
+
+
+def test_a_view_is_left_after_256_blocks_and_ten_minutes() -> None:  # case 30
+    network = busy()
+    network.run(18_000)
+    assert network.high() > 256
+    assert {node.replica.view for node in network.nodes} == {0}  # ten minutes are not over
+    slow = Network(World(2))
+    slow.start()
+    slow.keep_busy(2_200)
+    slow.run(11 * 60_000)
+    assert slow.high() > 256
+    assert {node.replica.view for node in slow.nodes} == {1}

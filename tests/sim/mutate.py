@@ -75,7 +75,7 @@ def _python(folder: Path, *words: str, seconds: int) -> subprocess.CompletedProc
 
 def _failing_test(folder: Path) -> str | None:
     """The first test that fails, by name."""
-    for tests in ("test_transcripts.py", ""):
+    for tests in ("test_transcripts.py", "test_bounds.py", "test_journal.py", ""):
         words = ("-m", "pytest", "-xq", "-p", "no:cacheprovider", f"tests/consensus/{tests}")
         done = _python(folder, *words, seconds=_TESTS_S)
         if done is None:

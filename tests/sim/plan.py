@@ -64,7 +64,7 @@ def draw_plan(seed: int, *, without: frozenset[str] = frozenset(), heights: int 
     if "eras" not in on:
         sets = sets[:1]
     liars, twins = _draw_liars(random, sets)
-    lies = frozenset(random.sample(LIES, random.randint(1, 5))) - without
+    lies = frozenset(random.sample(LIES, random.randint(2, 8))) - without
     return Plan(
         seed=seed,
         sets=sets,
@@ -116,5 +116,7 @@ def _draw_liars(random: Random, sets: tuple[str, ...]) -> tuple[str, str]:
     """(liars, twins): together at most f in every era."""
     most = min((len(members) - 1) // 3 for members in sets)
     chosen = random.sample(sets[0], random.randint(1, most))
+    if random.random() < 0.5 and sets[0][0] not in chosen:
+        chosen[0] = sets[0][0]  # the first primary: else the lies of primaries are seldom told
     count = random.randint(0, len(chosen))
     return "".join(chosen[count:]), "".join(chosen[:count])

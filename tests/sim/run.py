@@ -99,6 +99,8 @@ def _fill(outcome: Outcome, network: Network, swarm: Swarm) -> None:
     outcome.heights = len(network.checks.blocks)
     outcome.virtual_ms = network.world.now_ms
     outcome.events = network.world.events
+    outcome.counts["seeds with liars"] = bool(network.liars)
+    outcome.counts["seeds with twins"] = len(network.nodes) > len(network.names)
     outcome.trace = network.world.trace
     outcome.counts += network.checks.seen + swarm.counts
     for node in network.nodes:
