@@ -176,6 +176,14 @@ class Intake:
             self._tell(tx.raw)
         return None
 
+    def is_admitted(self, tx: Transaction) -> bool:
+        """Whether a waiting transaction could still enter a block, as the head is now."""
+        try:
+            self._door.check_admission(tx)
+        except Rejected:
+            return False
+        return True
+
     # Telling the peers
 
     def _tell(self, raw: bytes) -> None:

@@ -203,6 +203,11 @@ class Mempool:
             self.discard(tx.txid)
         return late
 
+    def heads(self, count: int) -> list[Transaction]:
+        """The first transactions of up to `count` ready lanes: each could be executed now."""
+        keys = islice(self._ready, count)
+        return [(lane := self._lanes[key]).waiting[lane.next_nonce].tx for key in keys]
+
     def older_than(self, since_ms: int, *, count: int) -> list[Transaction]:
         """Up to `count` of what waits since before `since_ms`, the oldest first."""
         old: list[Transaction] = []

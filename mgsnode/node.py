@@ -45,6 +45,7 @@ from mgsnode.mempool import Mempool
 from mgsnode.metrics import Metrics, cpu_seconds
 from mgsnode.sync import Sync
 from mgsnode.verifier import Verifier
+from mgsnode.watch import Watch
 from p2p.frames import Channel
 from p2p.hello import MEMBER, OBSERVER
 from p2p.owner import PeerInfo
@@ -60,6 +61,7 @@ _HOUSEKEEPING_S = 1.0
 _EXPIRE_EVERY = 5  # seconds between looks for expired transactions
 _GOSSIP_AGAIN_MS = 2_000  # what waits longer may have been missed by somebody
 _GOSSIP_AGAIN_TXS = 512
+_WATCHED_TXS = 128  # lanes looked at each second for censorship
 
 
 async def run(home: Path, settings: Settings, keys: NodeKeys) -> None:
@@ -102,6 +104,7 @@ class Node:
         self._guard = self._open_guard(paths, keys, genesis)
         self.ledger = Ledger.open(paths.store, genesis)
         self.mempool = Mempool()
+        self._watch = Watch()
         self._verifier = Verifier(settings.verify.workers)
         self._metrics = Metrics(self)
         self._switch = self._make_switch(keys, genesis)
@@ -355,6 +358,7 @@ class Node:
 
     def _on_committed(self, committed: Committed, txs: tuple[Transaction, ...]) -> None:
         self._metrics.transactions.inc(len(txs))
+        self._watch.on_block(len(txs))
         self.api.on_committed(committed, txs)
         for observer in self._settings.p2p.observers:
             self.exchange.tell_head(observer.name, committed.block.header.height)
@@ -388,12 +392,21 @@ class Node:
             await asyncio.sleep(_HOUSEKEEPING_S)
             rounds += 1
             self._watch_disk()
+            self._watch_primary()
             if len(self.mempool) <= _GOSSIP_AGAIN_TXS:  # a long queue waits for blocks, not for us
                 late_ms = _mono_ms() - _GOSSIP_AGAIN_MS
                 self.intake.tell_again(self.mempool.older_than(late_ms, count=_GOSSIP_AGAIN_TXS))
             if rounds % _EXPIRE_EVERY == 0:
                 expired = self.mempool.expire(self.ledger.head.header.timestamp_ms)
                 self.api.on_expired(expired)
+
+    def _watch_primary(self) -> None:
+        """Is something overlooked that could be executed (case 29)?"""
+        heads = [tx for tx in self.mempool.heads(_WATCHED_TXS) if self.intake.is_admitted(tx)]
+        verdict = self._watch.look(heads, _mono_ms())
+        self.intake.tell_again(verdict.again)
+        if verdict.censored:
+            self.driver.post(ev.Censored())
 
     def _watch_disk(self) -> None:
         """Below the floor of free space this node votes for nothing and serves reads (case 44)."""
