@@ -23,9 +23,8 @@ from mgsnode.base.block import (
     open_header,
     open_receipt,
 )
-from mgsnode.base.codec import decode_stored, encode
+from mgsnode.base.codec import Value, decode_stored, encode
 from mgsnode.base.errors import ConfigError, Corrupt, Malformed
-from state.draft import Changes
 from state.lists import write_lists
 from state.store import Batch, Rows
 from state.trie import Nodes, write_nodes
@@ -34,6 +33,7 @@ FORMAT = 1  # of everything in the store; another number is another store
 BLOCK, CERTIFICATE, RECEIPTS = b"b", b"c", b"r"
 TX, HASH, HISTORY, META = b"x", b"y", b"h", b"m"
 HEAD = META + b"head"
+BASE = META + b"base"  # (height, era links) of the snapshot that a store began with
 _HEIGHT_BYTES = 8
 _INDEX_BYTES = 4
 
@@ -107,7 +107,12 @@ def write_block(
     put(HEAD, encode((FORMAT, height, block_hash)))
 
 
-def write_state(batch: Batch, changes: Changes, nodes: Nodes) -> None:
+def write_base(batch: Batch, height: int, links: Sequence[Value]) -> None:
+    """Put that the chain begins with a snapshot of `height`; `links` as in `state/snapshot.py`."""
+    batch.put(BASE, encode((height, links)))
+
+
+def write_state(batch: Batch, changes: Iterable[tuple[bytes, bytes | None]], nodes: Nodes) -> None:
     """Put what a block changed in the state, and the trie nodes above it."""
     put, delete = batch.put, batch.delete
     for key, value in changes:
@@ -139,6 +144,17 @@ def read_head(rows: Rows) -> tuple[Header, bytes]:
                 raise Corrupt(f"height {height}: the head block is not the one committed")
             return header, block_hash
     raise Corrupt("the head row is not (format, height, hash)")
+
+
+def read_base(rows: Rows) -> tuple[int, tuple[Value, ...]]:
+    """(height, era links) that the store began with: (0, ()) where it holds the whole chain."""
+    raw = rows.get(BASE)
+    if raw is None:
+        return 0, ()
+    match decode_stored(raw):
+        case (int() as height, tuple() as links):
+            return height, links
+    raise Corrupt("the base row is not (height, links)")
 
 
 def header_of(block_bytes: bytes) -> Header:

@@ -14,7 +14,7 @@ parents (`over`). It knows nothing of records, blocks or commits.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 from mgsnode.base.errors import Corrupt
@@ -150,6 +150,30 @@ def update(read: NodeReader, changes: Iterable[tuple[bytes, bytes | None]]) -> T
     walk = _Walk(read, leaves)
     _, root = walk.change(b"", kind, before, 0, len(leaves))
     return TrieUpdate(root, walk.out)
+
+
+class Grown(NamedTuple):
+    """A part of a trie built from its rows alone."""
+
+    kind: int  # what the node above it notes: 0 nothing, 1 to 16 a bucket's rows, 255 a node
+    hash: bytes
+    nodes: Nodes
+
+
+def grow(path: bytes, entries: bytes) -> Grown:
+    """The part of the trie at `path` that holds `entries`: (trie key, leaf hash) pairs, rising."""
+    if not entries:
+        return Grown(0, EMPTY_ROOT, {})
+    walk = _Walk(lambda _path: None, {})
+    kind, part_hash = walk._grow(path, entries)
+    return Grown(kind, part_hash, walk.out)
+
+
+def join(children: Sequence[Grown]) -> tuple[bytes, Grown]:
+    """(the stored node above 16 parts, the part that it is the top of, without nodes)."""
+    hashes = b"".join(child.hash for child in children)
+    node = bytes(child.kind for child in children) + hashes
+    return node, Grown(_NODE, node_hash_of(hashes), {})
 
 
 class _Walk:
