@@ -19,7 +19,7 @@ from mgsnode.base.codec import decode, encode
 from mgsnode.base.hashing import header_hash_of, signed_hash_of
 from mgsnode.base.keys import Signed
 from mgsnode.base.limits import FRAME_BYTES_MAX
-from tests.sim.ledger import Stored, execute
+from tests.sim.ledger import Stored
 
 if TYPE_CHECKING:
     from tests.sim.network import Network
@@ -223,10 +223,11 @@ class Checks:
         self.must(height == len(self.blocks), "no height is skipped", height)
         parent = self.blocks[-2].header if height > 1 else self.network.chain.block_0()
         block = open_block(stored.body)
-        again = execute(self.network.chain, parent, block.txs, block.header.timestamp_ms)
+        again = self.network.chain.execute(parent, block)
         self.must(again == stored.header == block.header, "blocks are valid", height)
         self.must(header_hash_of(encode(block.header)) == stored.hash, "blocks are named", height)
         self.must(block.header.timestamp_ms > parent.timestamp_ms, "time goes on", height)
+        self.network.chain.commit(stored)
         self.seen["heights"] += 1
         self.seen["eras"] += _ends_era(stored.header)
         self.seen["transactions"] += len(block.txs)

@@ -47,6 +47,17 @@ class Chain(NamedTuple):
             ZERO_HASH, ZERO_HASH, ZERO_HASH, members, members,
         )  # fmt: skip
 
+    def execute(self, parent: Header, block: Block) -> Header:
+        """The header that a body gives on top of `parent`."""
+        return execute(self, parent, block.txs, block.header.timestamp_ms)
+
+    def commit(self, stored: Stored) -> None:
+        """A height is decided; nothing is kept here."""
+
+    def broken_laws(self) -> list[str]:
+        """A chain of opaque bytes has none."""
+        return []
+
 
 class Stored(NamedTuple):
     """A decided height."""

@@ -178,6 +178,5 @@ MUTATIONS = (
     _one("a new era keeps the members", "replica.py",
          "core.before, core.members = core.members, event.members",
          "core.before = core.members"),
-    _one("a new era keeps the votes", "replica.py",
-         "        core.tallies.clear()\n        core.said.clear()\n", ""),
+    _one("a new era keeps who was heard", "replica.py", "        core.heard.clear()\n", ""),
 )  # fmt: skip

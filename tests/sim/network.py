@@ -8,9 +8,10 @@ can write `Network(World(1)).run(…)`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from consensus.events import Received
-from mgsnode.base.keys import Signed
+from mgsnode.base.keys import Signed, SigningKey
 from mgsnode.base.validators import Validator, ValidatorSet
 from tests.sim.checks import Checks
 from tests.sim.faults import Faults
@@ -30,23 +31,27 @@ class Network:
         world: World,
         *,
         sets: Sequence[str] = ("ABCD",),
-        names: str | None = None,
+        names: Sequence[str] | None = None,
         twins: str = "",
         liars: str = "",
         real_keys: bool = False,
         view_timeout_ms: int = 1_000,
         faults: Faults | None = None,
         make_node: Callable[[Network, str, int], SimNode] = SimNode,
+        node: Callable[[Network, str, int], SimNode] = SimNode,
+        keys: dict[str, SigningKey] | None = None,
+        chain: Any = None,
     ) -> None:
         """`sets` are the members of each era; `names` all gateways; `twins` those that run
-        twice; `liars` (twins are some too) are not held to the rules."""
+        twice; `liars` (twins are some too) are not held to the rules and made by `make_node`.
+        `chain`, `keys` and `node` take another ledger than the toy (see `tests.sim.real`)."""
         self.world = world
         self.names = tuple(names or sorted(set("".join(sets))))
-        self.keys = {name: make_key(name, real=real_keys) for name in self.names}
+        self.keys = keys or {name: make_key(name, real=real_keys) for name in self.names}
         self.verify = verifier(real=real_keys)
         self.liars = frozenset(liars + twins)
         self.view_timeout_ms = view_timeout_ms
-        self.chain = Chain(
+        self.chain = chain or Chain(
             tuple(
                 ValidatorSet([Validator(name, self.keys[name].public_key) for name in members])
                 for members in sets
@@ -57,7 +62,7 @@ class Network:
         self.decided_txs: dict[bytes, int] = {}
         self.nodes: list[SimNode] = []
         for number, name in enumerate((*self.names, *twins)):
-            make = make_node if name in liars else SimNode
+            make = make_node if name in liars else node
             self.nodes.append(make(self, name, number))
         self._txs = 0
 
@@ -148,6 +153,11 @@ class Network:
                 node.work(payload)
 
     # Work
+
+    def close(self) -> None:
+        """Switches everything off for good."""
+        for node in self.nodes:
+            node.crash()
 
     def submit(self, tx: bytes | None = None) -> bytes:
         """A wallet gives a transaction to every node (gossip is not under test)."""

@@ -47,7 +47,7 @@ from mgsnode.base.hashing import signed_hash_of
 from mgsnode.base.keys import Signed
 from tests.sim.disk import Crashed, SimDisk, SimGuard
 from tests.sim.fetch import Fetch
-from tests.sim.ledger import GENESIS_MS, Stored, ToyLedger
+from tests.sim.ledger import GENESIS_MS, Chain, Stored, ToyLedger
 
 if TYPE_CHECKING:
     from tests.sim.network import Network
@@ -93,7 +93,7 @@ class SimNode:
         self.busy = False
         self.mempool.clear()
         network = self.network
-        self.ledger = ToyLedger(network.chain, self.disk.blocks)
+        self.ledger = self.open_ledger()
         self.fetch = Fetch(self)
         self.guard = SimGuard(
             self.disk, self.key, self.key.public_key, network.chain.genesis_hash, self._crash_due
@@ -114,6 +114,11 @@ class SimNode:
         self._judge()
         self.put(Start())
         self.fetch.poll()
+
+    def open_ledger(self) -> ToyLedger:
+        """The ledger as the disk holds it."""
+        assert isinstance(self.network.chain, Chain)
+        return ToyLedger(self.network.chain, self.disk.blocks)
 
     def crash(self) -> None:
         """Loses everything but the disk."""
