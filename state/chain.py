@@ -157,6 +157,11 @@ def read_base(rows: Rows) -> tuple[int, tuple[Value, ...]]:
     raise Corrupt("the base row is not (height, links)")
 
 
+def is_head(rows: Rows, height: int, block_hash: bytes) -> bool:
+    """Whether this is the last committed block; costs one row."""
+    return rows.get(HEAD) == encode((FORMAT, height, block_hash))
+
+
 def header_of(block_bytes: bytes) -> Header:
     """The header of `encode_block` bytes, without opening the transactions; else `Malformed`."""
     if block_bytes[:2] == b"\x92\xc4":  # an array of two, then bytes with an 8-bit length

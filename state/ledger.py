@@ -250,9 +250,15 @@ class Ledger:
     # Reading ------------------------------------------------------------------------------
 
     def view(self) -> View:
-        """The ledger at its head, frozen; close it soon."""
-        head = self.head
-        return View(self._store.snapshot(), self.genesis, self.registry, head.header, head.hash)
+        """The ledger at its head, frozen; close it soon.
+
+        The rows say which head: a block may be committed by the ledger's thread meanwhile.
+        """
+        rows = self._store.snapshot()
+        header, block_hash, _ = self.head
+        if not chain.is_head(rows, header.height, block_hash):
+            header, block_hash = chain.read_head(rows)
+        return View(rows, self.genesis, self.registry, header, block_hash)
 
     def validators(self, height: int) -> ValidatorSet:
         """Who certifies `height`, from 0 to the one above the head; `LookupError` above."""

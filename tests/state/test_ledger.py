@@ -23,7 +23,7 @@ from mgsnode.base.hashing import ZERO_HASH
 from mgsnode.base.keys import Signed, statement
 from mgsnode.base.limits import BLOCK_BYTES_MAX
 from mgsnode.base.transaction import Transaction
-from state.chain import read_receipts, read_transaction
+from state.chain import read_head, read_receipts, read_transaction
 from state.fields import Struct
 from state.ledger import Built, Committed, Ledger
 from state.proof import check_proof
@@ -452,3 +452,24 @@ def test_a_change_of_the_gateways_seats_ends_the_era(tmp_path: Path) -> None:
     again = Ledger.open(tmp_path / "store", GENESIS, broken_registry())
     assert again.head.validators.n == 3
     again.close()
+
+
+def test_a_view_taken_while_a_block_becomes_final_is_consistent_with_itself(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Views are taken by another thread than the one that commits: the rows are there a moment
+    # before `head` says so.
+    seen: list[int] = []
+    absorb = ledger._cache.absorb
+
+    def look(nodes: Any) -> None:
+        with ledger.view() as view:
+            stored, block_hash = read_head(view.rows)
+            assert (view.header, view.hash) == (stored, block_hash)
+            assert ledger.head.header.height == view.height - 1
+            seen.append(view.height)
+        absorb(nodes)
+
+    monkeypatch.setattr(ledger._cache, "absorb", look)
+    commit(ledger)
+    assert seen == [1]
