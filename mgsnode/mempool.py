@@ -208,11 +208,10 @@ class Mempool:
         keys = islice(self._ready, count)
         return [(lane := self._lanes[key]).waiting[lane.next_nonce].tx for key in keys]
 
-    def older_than(self, since_ms: int, *, count: int) -> list[Transaction]:
-        """Up to `count` of what waits since before `since_ms`, the oldest first."""
-        old: list[Transaction] = []
-        for held in self._by_signed.values():  # in the order of arrival
-            if held.since_ms >= since_ms or len(old) >= count:
-                break
-            old.append(held.tx)
-        return old
+    def ready_since(self, since_ms: int, *, count: int) -> list[Transaction]:
+        """Up to `count` of what the next blocks could hold and has waited since before then."""
+        return [
+            tx
+            for tx in self.pick(txs_max=count)
+            if self._by_signed[tx.signed_hash].since_ms < since_ms
+        ]

@@ -60,7 +60,7 @@ _log = structlog.get_logger("mgsnode.node")
 _HOUSEKEEPING_S = 1.0
 _EXPIRE_EVERY = 5  # seconds between looks for expired transactions
 _GOSSIP_AGAIN_MS = 2_000  # what waits longer may have been missed by somebody
-_GOSSIP_AGAIN_TXS = 512
+_GOSSIP_AGAIN_TXS = 512  # a second; whoever holds them already knows them by their hash
 _WATCHED_TXS = 128  # lanes looked at each second for censorship
 
 
@@ -393,9 +393,8 @@ class Node:
             rounds += 1
             self._watch_disk()
             self._watch_primary()
-            if len(self.mempool) <= _GOSSIP_AGAIN_TXS:  # a long queue waits for blocks, not for us
-                late_ms = _mono_ms() - _GOSSIP_AGAIN_MS
-                self.intake.tell_again(self.mempool.older_than(late_ms, count=_GOSSIP_AGAIN_TXS))
+            late_ms = _mono_ms() - _GOSSIP_AGAIN_MS
+            self.intake.tell_again(self.mempool.ready_since(late_ms, count=_GOSSIP_AGAIN_TXS))
             if rounds % _EXPIRE_EVERY == 0:
                 expired = self.mempool.expire(self.ledger.head.header.timestamp_ms)
                 self.api.on_expired(expired)

@@ -338,6 +338,6 @@ async def test_what_waits_for_long_is_told_again() -> None:
     world = World()
     await world.submit(signed("a", 0), signed("a", 1))
     world.told.clear()
-    world.intake.tell_again(world.mempool.older_than(1, count=5))
+    world.intake.tell_again(world.mempool.ready_since(1, count=5))
     await asyncio.sleep(0)
     assert world.gossiped() == [signed("a", 0), signed("a", 1)]

@@ -150,10 +150,11 @@ class MempoolMachine(RuleBasedStateMachine):
 
     @rule(back=st.integers(0, 12), count=st.integers(0, 4))
     def look_for_old_ones(self, back: int, count: int) -> None:
-        old = self.real.older_than(self.clock - back, count=count)
-        assert len(old) <= count
-        order = [tx.txid for tx in self.naive.waiting]
-        assert [tx.txid for tx in old] == order[: len(old)]
+        picked = self.real.pick(txs_max=count)
+        old = self.real.ready_since(self.clock - back, count=count)
+        assert [tx for tx in picked if tx in old] == old  # of the next ones, in their order
+        assert self.real.ready_since(self.clock + 1, count=count) == picked
+        assert self.real.ready_since(0, count=count) == []
 
     @invariant()
     def they_agree(self) -> None:
