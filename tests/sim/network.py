@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from consensus.events import Received
+from consensus.events import PeerUp, Received
 from mgsnode.base.keys import Signed, SigningKey
 from mgsnode.base.validators import Validator, ValidatorSet
 from tests.sim.checks import Checks
@@ -108,6 +108,13 @@ class Network:
             node.start()
 
     # Links
+
+    def on_up(self, node: SimNode) -> None:
+        """Connections to a machine that came up are made."""
+        for other in self.nodes:
+            if other is not node and other.up:
+                self.world.after(10, other.put, PeerUp(node.name))
+                self.world.after(10, node.put, PeerUp(other.name))
 
     def send(
         self, source: SimNode, to: str, channel: str, payload: object, kind: Signed | None = None

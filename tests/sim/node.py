@@ -114,6 +114,7 @@ class SimNode:
         self._judge()
         self.put(Start())
         self.fetch.poll()
+        network.on_up(self)
 
     def open_ledger(self) -> ToyLedger:
         """The ledger as the disk holds it."""

@@ -13,6 +13,7 @@ NAMES = "ABCDEFGHIJ"
 FAULTS = (
     "delay", "tail", "loss", "duplicate", "partition", "phase", "crash", "pause",
     "slow disk", "slow execution", "clock", "old data", "eras", "liars", "twins", "blackout",
+    "full disk", "censorship",
 )  # fmt: skip
 LIES = (
     "equivocate", "double vote", "eager", "withhold", "silent", "mutate", "replay", "hide",

@@ -6,6 +6,7 @@ from collections import Counter
 from random import Random
 from typing import TYPE_CHECKING
 
+from consensus.events import Censored, Stalled
 from mgsnode.base.keys import Signed
 from tests.sim.faults import Faults
 from tests.sim.plan import Plan
@@ -49,6 +50,10 @@ class Swarm(Faults):
             for node in network.nodes:
                 node.skew_ms = self._crash.randint(-plan.skew_ms, plan.skew_ms)
             self._later(10_000, self._jump)
+        if plan.has("full disk"):
+            self._later(5_000, self._fill_disk)
+        if plan.has("censorship"):
+            self._later(3_000, self._censor)
         if plan.has("blackout"):
             self._later(plan.blackout_ms, self._blackout)
 
@@ -59,6 +64,7 @@ class Swarm(Faults):
         for node in self.network.nodes:
             node.skew_ms = 0
             node.frozen_until = 0
+            node.put(Stalled(""))
             if not node.up:
                 self.world.after(self._crash.randrange(1_000), self.network.restart, node)
 
@@ -194,6 +200,20 @@ class Swarm(Faults):
             self._later(10_000, self._jump)
 
         self.world.after(5_000, back)
+
+    def _fill_disk(self) -> None:
+        """One machine has no room for a while: it must not vote (case 44)."""
+        node = self._crash.choice(self.network.nodes)
+        node.put(Stalled("no room"))
+        self.counts["full disks"] += 1
+        self.world.after(self._crash.randrange(8_000), node.put, Stalled(""))
+        self._later(5_000, self._fill_disk)
+
+    def _censor(self) -> None:
+        """Somebody sees, or imagines, a censored transaction."""
+        self._crash.choice(self.network.nodes).put(Censored())
+        self.counts["censorship seen"] += 1
+        self._later(3_000, self._censor)
 
     def _blackout(self) -> None:
         """All machines lose power at once."""
