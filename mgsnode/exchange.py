@@ -1,4 +1,4 @@
-"""Questions and answers between nodes: blocks by height, bodies by hash, transactions by hash.
+"""Questions and answers between nodes: blocks by height, what is named by hash, snapshots.
 
 `encode((type, id, content))` on the SYNC channel. A question has an answer or a deadline; an
 answer nobody asked for is dropped. What is answered is data, never believed: whoever asked
@@ -17,9 +17,11 @@ from mgsnode.base.codec import Value, decode, encode
 from mgsnode.base.errors import Malformed
 from mgsnode.base.hashing import HASH_BYTES
 from mgsnode.base.limits import BLOCK_TXS_MAX, FRAME_BYTES_MAX, INT_MAX
+from state.snapshot import Item, is_item
 
 ANSWER_S = 5.0  # a peer that needs longer for a frame of 2 MiB is not worth waiting for
 BLOCKS_MAX = 64  # in one answer
+OFFERS_MAX = 8
 _ANSWER_BYTES_MAX = FRAME_BYTES_MAX - 4_096  # the rest is for the envelope
 # What answering one peer may cost us (case 57). Who catches up applies some 4 MB a second.
 _ALLOWANCE_BYTES_PER_S = 16 * 1024 * 1024
@@ -38,6 +40,10 @@ class Kind(IntEnum):
     TXS = 6
     HEAD = 7  # a height that the sender has decided; id 0
     BLOCK = 8  # a decided block for someone who seems not to know it; id 0
+    GET_OFFERS = 9
+    OFFERS = 10  # heights of whole snapshots
+    GET_ITEM = 11  # of a snapshot: (height, name or prefix)
+    ITEM = 12
 
 
 class Certified(NamedTuple):
@@ -58,6 +64,12 @@ class Source(Protocol):
 
     def raw_transaction(self, signed_hash: bytes) -> bytes | None:
         """A waiting transaction's bytes, or None."""
+
+    def snapshot_heights(self) -> Sequence[int]:
+        """The heights of the snapshots that are offered, rising."""
+
+    def snapshot_item(self, height: int, item: Item) -> bytes | None:
+        """An item of an offered snapshot, or None."""
 
 
 class _Allowance:
@@ -117,6 +129,21 @@ class Exchange:
             raise Malformed("transactions are bytes")
         return list(content)
 
+    async def offers(self, peer: str) -> list[int]:
+        """The heights of the peer's snapshots; a few of the newest."""
+        content = await self._ask(peer, Kind.GET_OFFERS, ())
+        heights = list(content) if type(content) is tuple else [0]
+        if len(heights) > OFFERS_MAX or any(type(h) is not int or h < 1 for h in heights):
+            raise Malformed("offers are a few heights")
+        return heights
+
+    async def snapshot_item(self, peer: str, height: int, item: Item) -> bytes | None:
+        """An item of the peer's snapshot, unchecked, or None where it gives none."""
+        content = await self._ask(peer, Kind.GET_ITEM, (height, item))
+        if type(content) is not bytes:
+            raise Malformed("a snapshot's item is bytes")
+        return content or None
+
     async def _ask(self, peer: str, kind: Kind, content: Value) -> Value:
         number = next(self._ids)
         future: asyncio.Future[Value] = asyncio.get_running_loop().create_future()
@@ -167,7 +194,7 @@ class Exchange:
         if allowance is None:
             allowance = self._allowances[peer] = _Allowance(now_s)
         if not allowance.is_left(now_s):
-            return b"" if kind is Kind.GET_BODY else ()
+            return b"" if kind in (Kind.GET_BODY, Kind.GET_ITEM) else ()
         answer = self._answer(kind, content)
         allowance.spend(_size_of(answer))
         return answer
@@ -179,6 +206,19 @@ class Exchange:
             if type(content) is not bytes or len(content) != HASH_BYTES:
                 raise Malformed("a body is asked for by its hash")
             return self._source.body(content) or b""
+        if kind is Kind.GET_OFFERS:
+            return tuple(self._source.snapshot_heights()[-OFFERS_MAX:])
+        if kind is Kind.GET_ITEM:
+            return self._answer_item(content)
+        return self._answer_transactions(content)
+
+    def _answer_item(self, content: Value) -> Value:
+        match content:
+            case (int() as height, str() | bytes() as item) if height >= 1 and is_item(item):
+                return self._source.snapshot_item(height, item) or b""
+        raise Malformed("a snapshot's item is asked for by height and name")
+
+    def _answer_transactions(self, content: Value) -> Value:
         if type(content) is not tuple or len(content) > BLOCK_TXS_MAX:
             raise Malformed("transactions are asked for by their hashes")
         found: list[bytes] = []
@@ -211,7 +251,13 @@ class Exchange:
 
 
 _KINDS = frozenset(int(kind) for kind in Kind)
-_ANSWERS = {Kind.GET_BLOCKS: Kind.BLOCKS, Kind.GET_BODY: Kind.BODY, Kind.GET_TXS: Kind.TXS}
+_ANSWERS = {
+    Kind.GET_BLOCKS: Kind.BLOCKS,
+    Kind.GET_BODY: Kind.BODY,
+    Kind.GET_TXS: Kind.TXS,
+    Kind.GET_OFFERS: Kind.OFFERS,
+    Kind.GET_ITEM: Kind.ITEM,
+}
 
 
 def _size_of(answer: Value) -> int:

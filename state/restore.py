@@ -56,11 +56,19 @@ Write = Callable[[Item, bytes], None]
 # Making
 
 
-def make_snapshot(rows: Rows, genesis: Genesis, scratch: Path, write: Write) -> SnapshotHead:
+def make_snapshot(
+    rows: Rows,
+    genesis: Genesis,
+    scratch: Path,
+    write: Write,
+    *,
+    pause: Callable[[], None] = lambda: None,
+) -> SnapshotHead:
     """Write every item of the snapshot of the head of `rows`, the head's item last.
 
-    `scratch` is a folder that does not exist yet; the caller throws it away. `ConfigError` at
-    height 0, which has no certificate, and beyond `CHUNKS_MAX` chunks.
+    `scratch` is a folder that does not exist yet; the caller throws it away. `pause` is called
+    every thousand rows, some 10 ms apart. `ConfigError` at height 0, which has no certificate,
+    and beyond `CHUNKS_MAX` chunks.
     """
     header, _ = chain.read_head(rows)
     certificate = chain.read_certificate(rows, header.height)
@@ -71,7 +79,7 @@ def make_snapshot(rows: Rows, genesis: Genesis, scratch: Path, write: Write) -> 
     if block is None or receipts is None:
         raise Corrupt(f"height {header.height}: block or receipts are missing")
     with Store.create(scratch) as sorter:
-        prefixes = _cut(_sort(rows, sorter))
+        prefixes = _cut(_sort(rows, sorter, pause))
         if len(prefixes) > CHUNKS_MAX:
             raise ConfigError(f"the state needs {len(prefixes)} chunks, {CHUNKS_MAX} is the most")
         _put(write, BLOCK, block)
@@ -108,12 +116,13 @@ def links_of(rows: Rows) -> tuple[Value, ...]:
     return tuple(found)
 
 
-def _sort(rows: Rows, sorter: Store) -> tuple[list[int], list[int]]:
+def _sort(rows: Rows, sorter: Store, pause: Callable[[], None]) -> tuple[list[int], list[int]]:
     """Put every state row under its trie key; (bytes, rows) below each path of 4 half-bytes."""
     sizes, counts = [0] * FANOUT**PREFIX_MAX, [0] * FANOUT**PREFIX_MAX
     state = rows.iterate(prefix=STATE_PREFIX)
     more = True
     while more:
+        pause()
         more = False
         with sorter.batch(sync=False) as batch:
             for number, (key, value) in enumerate(state, start=1):

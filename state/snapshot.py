@@ -150,7 +150,7 @@ def check_cut(prefixes: Sequence[Value]) -> tuple[bytes, ...]:
     found: list[bytes] = []
     covered = 0  # of FANOUT ** PREFIX_MAX places
     for prefix in prefixes:
-        if type(prefix) is not bytes or len(prefix) > PREFIX_MAX or max(prefix, default=0) > 15:
+        if type(prefix) is not bytes or not is_item(prefix):
             raise Malformed("a chunk's prefix is up to 4 half-bytes")
         at = int.from_bytes(prefix.ljust(PREFIX_MAX, b"\0"), "big")
         start = sum((at >> 8 * i & 15) << 4 * i for i in range(PREFIX_MAX))
@@ -234,6 +234,13 @@ def open_base_receipts(raw: bytes, head: SnapshotHead) -> tuple[bytes, ...]:
 def item_name(item: Item) -> str:
     """What an item's file is called."""
     return item if isinstance(item, str) else "chunk-" + "".join(f"{half:x}" for half in item)
+
+
+def is_item(item: Item) -> bool:
+    """Whether a snapshot may have an item of this name or prefix."""
+    if isinstance(item, str):
+        return item in (HEAD, BLOCK, RECEIPTS)
+    return len(item) <= PREFIX_MAX and max(item, default=0) < FANOUT
 
 
 def items_of(head: SnapshotHead) -> tuple[Item, ...]:
