@@ -33,7 +33,6 @@ from mgsnode.base.genesis import Genesis
 from mgsnode.base.keys import SigningKey
 from mgsnode.base.limits import FRAME_BYTES_MAX
 from mgsnode.base.transaction import Transaction
-from mgsnode.base.validators import ValidatorSet
 from mgsnode.bodies import Bodies
 from mgsnode.config import Settings
 from mgsnode.driver import Driver
@@ -41,14 +40,14 @@ from mgsnode.exchange import Certified, Exchange
 from mgsnode.guard import Guard, NoJournal
 from mgsnode.home import Home, NodeKeys, load_home_genesis
 from mgsnode.intake import Intake
+from mgsnode.membership import Roster, derive_roster, name_of
 from mgsnode.mempool import Mempool
 from mgsnode.metrics import Metrics, cpu_seconds
 from mgsnode.sync import Sync
 from mgsnode.verifier import Verifier
 from mgsnode.watch import Watch
 from p2p.frames import Channel
-from p2p.hello import MEMBER, OBSERVER
-from p2p.owner import PeerInfo
+from p2p.hello import OBSERVER
 from p2p.roster import Identity
 from p2p.switch import Switch
 from rpc.api import HealthCheck, NodeStatus, PeerStatus
@@ -100,14 +99,16 @@ class Node:
         self._stalled = ""
         self._demoted = ""
         genesis = load_home_genesis(home)
-        self.name = _gateway_of(genesis, keys) or keys.transport.name
         self._guard = self._open_guard(paths, keys, genesis)
         self.ledger = Ledger.open(paths.store, genesis)
+        self._certificate = keys.transport.certificate
+        self.name = name_of(self.ledger.gateways(), self._certificate) or keys.transport.name
+        self._roster = self._read_roster()
         self.mempool = Mempool()
         self._watch = Watch()
         self._verifier = Verifier(settings.verify.workers)
         self._metrics = Metrics(self)
-        self._switch = self._make_switch(keys, genesis)
+        self._switch = self._make_switch(keys)
         self.exchange = Exchange(
             self, self._send_sync, on_head=self._on_head, on_block=self._on_block
         )
@@ -151,39 +152,30 @@ class Node:
             _log.error("this node follows and votes for nothing", why=self._demoted)
             return None
 
-    def _make_switch(self, keys: NodeKeys, genesis: Genesis) -> Switch:
-        peers = [
-            PeerInfo(g.name, g.transport_certificate, *self._endpoint(g.name, g.endpoint), MEMBER)
-            for g in genesis.gateways
-            if g.name != self.name
-        ]
-        peers += [
-            PeerInfo(o.name, bytes.fromhex(o.certificate), o.host, o.port, OBSERVER)
-            for o in self._settings.p2p.observers
-            if o.name != self.name
-        ]
-        own = next((g for g in genesis.gateways if g.name == self.name), None)
+    def _make_switch(self, keys: NodeKeys) -> Switch:
         identity = Identity(
-            self.name,
-            keys.transport.certificate,
-            keys.transport.seed,
-            OBSERVER if own is None else MEMBER,
+            self.name, keys.transport.certificate, keys.transport.seed, self._roster.role
         )
         p2p = self._settings.p2p
         return Switch(
             identity,
-            genesis.hash,
+            self.ledger.genesis_hash,
             (p2p.host, p2p.port),
-            peers,
+            self._roster.peers,
             self._on_message,
             self._on_peer,
             on_failure=self._fail,
             random=random.SystemRandom().random,
         )
 
-    def _endpoint(self, name: str, endpoint: str) -> tuple[str, int]:
-        host, _, port = self._settings.p2p.endpoints.get(name, endpoint).rpartition(":")
-        return host.strip("[]"), int(port)
+    def _read_roster(self) -> Roster:
+        """Whom the state at the head, and our settings, let us talk to."""
+        return derive_roster(
+            self.ledger.gateways(),
+            self._settings.p2p,
+            name=self.name,
+            certificate=self._certificate,
+        )
 
     def _make_driver(self, keys: NodeKeys) -> Driver:
         head = self.ledger.head
@@ -198,7 +190,7 @@ class Node:
             head=Head(head.header, head.hash, stored[2], _mono_ms()),
             era=era,
             members=head.validators,
-            before=self._members_before(barrier, head.header.height),
+            before=self.ledger.members_before(),
             recovered=Recovered(opened) if self._guard is None else self._guard.recovered_copy(),
             demoted=self._demoted or None,
         )
@@ -217,10 +209,6 @@ class Node:
             on_quarantine=lambda txid: self.intake.set_aside(txid),
             view_timeout_ms=self._settings.consensus.view_timeout_ms,
         )
-
-    def _members_before(self, barrier: bool, height: int) -> ValidatorSet | None:
-        """Who certified the head, where it ended their era."""
-        return self.ledger.validators(height) if barrier else None
 
     # Life
 
@@ -360,8 +348,23 @@ class Node:
         self._metrics.transactions.inc(len(txs))
         self._watch.on_block(len(txs))
         self.api.on_committed(committed, txs)
-        for observer in self._settings.p2p.observers:
-            self.exchange.tell_head(observer.name, committed.block.header.height)
+        for peer in self._roster.peers:
+            if peer.role == OBSERVER:
+                self.exchange.tell_head(peer.name, committed.block.header.height)
+        if any(
+            event.name in ("gov_closed", "gateway_seat")
+            for receipt in committed.receipts[len(txs) :]
+            for event in receipt.events
+        ):
+            self._follow_members()
+
+    def _follow_members(self) -> None:
+        """A proposal has taken effect: perhaps other people are to be talked to."""
+        roster = self._read_roster()
+        if roster != self._roster:
+            _log.info("members", role=roster.role, peers=[peer.name for peer in roster.peers])
+            self._roster = roster
+            self._switch.set_members(roster.peers, roster.role)
 
     def _on_evidence(self, evidence: fx.Evidence) -> None:
         """Kept for ever: who said two things in one place (case 13), once for each height.
@@ -534,14 +537,6 @@ class Node:
             "messages_dropped": sum(self.driver.dropped.values()),
             "transactions_refused_at_door": self.intake.refused,
         }
-
-
-def _gateway_of(genesis: Genesis, keys: NodeKeys) -> str | None:
-    """Whose node this is: the member with our transport certificate."""
-    for gateway in genesis.gateways:
-        if gateway.transport_certificate == keys.transport.certificate:
-            return gateway.name
-    return None
 
 
 def _calm_collector() -> None:

@@ -41,6 +41,8 @@ class Link:
         # What the host resolved to; a literal needs no asking.
         self.addresses: tuple[str, ...] = (info.host,) if is_ip(info.host) else ()
         self.offences = self.connects = 0
+        # They said that we are no member: until the next connection we claim to be none.
+        self.humble = False
 
     def open_connection(self) -> Connection | None:
         """The established connection, if it is one still."""

@@ -65,6 +65,7 @@ class Connection(asyncio.Protocol):
         self.hello: Hello | None = None
         self.stage = Stage.SHAKING
         self.role: Role | None = None  # the lesser of what they are and what they claim
+        self.claimed: str = ""  # what we told them that we are
         self.address = ""
         self.opened_s = 0.0
         self.why: Bye | None = None  # the goodbye, ours or theirs
@@ -143,7 +144,7 @@ class Connection(asyncio.Protocol):
         """Queue an encoded frame; False if it is not open or something had to go for it."""
         if self.stage is not Stage.OPEN:
             return False
-        if channel == Channel.CONSENSUS and self.role != MEMBER:
+        if channel == Channel.CONSENSUS and not self.role == self.claimed == MEMBER:
             return False
         self._owner.want_flush(self)
         return self.queue.put(channel, frame)
@@ -246,7 +247,9 @@ class Connection(asyncio.Protocol):
         self._barren = 0
         if info.role != MEMBER:
             self._decoder = FrameDecoder(OBSERVER_CHANNELS)
-        self._say(encode_hello(self._owner.hello_for(info.name)))
+        own = self._owner.hello_for(info.name)
+        self.claimed = own.role
+        self._say(encode_hello(own))
         self.flush()
 
     def _read_records(self) -> None:

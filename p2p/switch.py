@@ -19,7 +19,7 @@ from itertools import count
 from p2p.dial import Dialler, Link, Random, prefers
 from p2p.frames import Channel, encode_frame
 from p2p.gate import Bans, Gate
-from p2p.hello import MEMBER, WIRE_VERSION, Bye, Hello, Role
+from p2p.hello import MEMBER, OBSERVER, WIRE_VERSION, Bye, Hello, Role
 from p2p.limits import Limits
 from p2p.listen import accept_all, listening_socket
 from p2p.owner import Fault, PeerInfo
@@ -207,9 +207,8 @@ class Switch:
         """Our hello to `name`."""
         link = self._roster.links.get(name)
         elsewhere = link is not None and link.open_connection() is not None
-        return Hello(
-            WIRE_VERSION, self._genesis_hash, self._name, self._role, self._instance, elsewhere
-        )
+        role = OBSERVER if link is not None and link.humble else self._role
+        return Hello(WIRE_VERSION, self._genesis_hash, self._name, role, self._instance, elsewhere)
 
     def on_hello(self, connection: Connection, hello: Hello) -> Bye | None:
         """Take the connection in, or say why not."""
@@ -282,6 +281,9 @@ class Switch:
             self._connections.pop(connection.number, None)
             self._gate.leave(connection.number)
             link = self._roster.links.get(connection.info.name) if connection.info else None
+            if link is not None:
+                # Who left, and was too far behind to see it, must be able to learn it.
+                link.humble = connection.why is Bye.WRONG_ROLE and link.info.role == MEMBER
             if connection.fault is not None:
                 self._on_fault(connection, connection.fault, link)
             if link is not None and link.connection is connection:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from rpc.dispatch import Method
-from rpc.methods import account, audit, chain, dollar, events, node, orders, submit, tx
+from rpc.methods import account, audit, chain, dollar, events, governance, node, orders, submit, tx
 
 
 def all_methods() -> tuple[Method, ...]:
     """Every method this node answers."""
-    files = (node, chain, tx, submit, account, dollar, orders, audit, events)
+    files = (node, chain, tx, submit, account, dollar, orders, governance, audit, events)
     return tuple(method for file in files for method in file.METHODS)

@@ -11,6 +11,7 @@ from rpc.lists import read_page
 from rpc.results import (
     ADDRESS,
     AMOUNT,
+    BOOL,
     HASH,
     HEIGHT,
     HEX,
@@ -66,6 +67,7 @@ def _gateway_json(name: str, row: Gateway, sums: Position, hrp: str) -> dict[str
         "bond": str(row.bond),
         "cap": str(row.cap),
         "status": row.status,
+        "seat": row.seat,
         "position": str(sums.position),
         "owed": str(sums.owed),
         "issued": str(sums.issued),
@@ -138,8 +140,8 @@ async def _redemptions(ctx: Context, params: _RedemptionsParams) -> object:
 _GATEWAY: Final[dict[str, Any]] = {
     "gateway": TEXT, "place": INT, "country": TEXT, "currencies": array(TEXT), "owner_hash": HASH,
     "operator": ADDRESS, "vote_key": HASH, "endpoint": TEXT, "bond": AMOUNT, "cap": AMOUNT,
-    "status": TEXT, "position": AMOUNT, "owed": AMOUNT, "issued": AMOUNT, "burned": AMOUNT,
-    "asks": AMOUNT, "claimed": AMOUNT, "fiat_out": AMOUNT,
+    "status": TEXT, "seat": BOOL, "position": AMOUNT, "owed": AMOUNT, "issued": AMOUNT,
+    "burned": AMOUNT, "asks": AMOUNT, "claimed": AMOUNT, "fiat_out": AMOUNT,
 }  # fmt: skip
 _REDEMPTION: Final[dict[str, Any]] = {
     "redemption": HASH, "holder": ADDRESS, "gateway": TEXT, "amount": AMOUNT, "ask_fee": AMOUNT,

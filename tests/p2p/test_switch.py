@@ -136,6 +136,23 @@ async def test_a_joiner_starts_as_an_observer_and_becomes_a_member(world: World)
     await until(lambda: two.switch.send("ada", Channel.CONSENSUS, b"vote"))
 
 
+async def test_who_left_unawares_is_heard_as_an_observer_until_it_knows(world: World) -> None:
+    ada, bob = world.member("ada"), world.member("bob")
+    one = await world.start("ada", [ada, bob])
+    two = await world.start("bob", [ada, bob])
+    await until(lambda: two.switch.send("ada", Channel.CONSENSUS, b"vote"))
+    one.switch.set_members([ada, bob._replace(role=OBSERVER)])
+    await until(lambda: ("bob", False) in one.events)
+    await until(lambda: one.up() == {"bob"} and two.up() == {"ada"}, 10)
+    assert not two.switch.send("ada", Channel.CONSENSUS, b"vote"), "it would be a fault"
+    assert two.switch.send("ada", Channel.SYNC, b"what have I missed?")
+    await until(lambda: one.messages[-1:] == [("bob", Channel.SYNC, b"what have I missed?")])
+    assert one.switch.counters["refused: wrong_role"] == 1
+    one.switch.set_members([ada, bob])  # and back: it claims its due again
+    await until(lambda: two.switch.send("ada", Channel.CONSENSUS, b"vote"), 10)
+    assert not [name for name in one.switch.counters if name.startswith("fault")]
+
+
 async def test_case_77_an_exception_in_a_callback_reaches_on_failure(world: World) -> None:
     ada, bob = await world.network("ada", "bob")
 

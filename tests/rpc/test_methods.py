@@ -369,6 +369,30 @@ async def test_a_shop_an_order_and_a_redemption_can_be_read(wallet: Wallet) -> N
     assert (await wallet.call("gateway_get", "north"))["asks"] == gateway["asks"] == "20000000"
 
 
+async def test_a_proposal_can_be_followed(wallet: Wallet) -> None:
+    height = (await wallet.call("node_status"))["height"]
+    for number in (1, 2):
+        sent = await wallet.send(
+            OPERATOR, "gov_propose", action="set_param", args={"name": "fee_base", "value": 2_000},
+            effective_height=height + number + 2,
+        )  # fmt: skip
+        assert sent["status"] == "committed"
+    page = await wallet.call("proposal_list")
+    assert [item["status"] for item in page["items"]] == ["passed", "passed"]  # the only gateway
+    last = await wallet.call("proposal_get", sent["txid"])
+    assert last["args"] == {"name": "fee_base", "value": 2_000}
+    assert last["votes"] == [{"gateway": "north", "yes": True}]
+    assert (last["needed"], last["closed_height"]) == (1, None)
+    for _ in range(2):
+        await wallet.send(OPERATOR, "gov_vote", proposal=page["items"][0]["proposal"], yes=True)
+    done = await wallet.call("proposal_get", sent["txid"])
+    assert (done["status"], done["closed_height"]) == ("done", done["effective_height"])
+    assert (await wallet.call("params_get"))["fee_base"]["value"] == 2_000
+    bad = {"action": "leave", "args": {"name": "fee_base", "value": 1}, "effective_height": 99}
+    tx = {"kind": "gov_propose", "sender": wallet.text(OPERATOR), "fields": bad}
+    assert (await wallet.refusal("tx_encode", tx=tx))["data"]["reason"] == "BAD_FIELD"
+
+
 async def test_lists_page_by_cursor_and_refuse_forged_ones(wallet: Wallet) -> None:
     for number in range(5):
         sent = await wallet.send(
