@@ -49,6 +49,12 @@ class Books:
     def raw_transaction(self, signed_hash: bytes) -> bytes | None:
         return self.txs.get(signed_hash)
 
+    def snapshot_heights(self) -> list[int]:
+        return []
+
+    def snapshot_item(self, _height: int, _item: object) -> bytes | None:
+        return None
+
 
 class End:
     """One node's exchange; what it says goes to `wire`."""

@@ -257,14 +257,34 @@ def mutated_bytes(payload: bytes, random: Random) -> bytes:
     return encode(value)
 
 
+def in_the_name_of(index: int, n: int, kind: Signed, fields: bytes) -> bytes:
+    """The fields of a message with this member as the one who says it."""
+    try:
+        items = decode(fields, bytes_max=FRAME_BYTES_MAX)
+    except Malformed:
+        return fields
+    if not isinstance(items, tuple) or len(items) < 3 or type(items[1]) is not int:
+        return fields
+    said = list(items)
+    if kind in (Signed.PRE_PREPARE, Signed.NEW_VIEW):
+        said[1] = min(2**60, items[1]) // n * n + index  # a view of which it is the primary
+    elif kind is Signed.STATUS and len(said) > 5:
+        said[4] = index
+    else:
+        said[-1] = index
+    return encode(tuple(said))
+
+
 def signed_again(net: Mesh, name: str, payload: bytes) -> bytes:
-    """A consensus message with its fields as they are, really signed by `name`."""
+    """A consensus message with its fields nearly as they are, really signed by `name`."""
+    index = [gateway.name for gateway in net.genesis.gateways].index(name)
     try:
         value = decode(payload, bytes_max=FRAME_BYTES_MAX)
     except Malformed:
         return payload
     match value:
         case (int() as kind, bytes() as fields, _, tail) if kind in set(Signed):
+            fields = in_the_name_of(index, len(net.genesis.gateways), Signed(kind), fields)
             return said_by(net, name, Signed(kind), fields, tail)
     return payload
 
