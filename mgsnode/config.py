@@ -84,6 +84,9 @@ class StoreSettings(_Section):
     """The disk below the store."""
 
     free_bytes_min: Annotated[int, Field(ge=0)] = 512 * 1024 * 1024  # below: no votes, only reads
+    snapshot_every: Annotated[int, Field(ge=0)] = 0  # heights; 0: only on command
+    snapshots_kept: Annotated[int, Field(ge=1, le=100)] = 2
+    from_snapshot: bool = False  # an empty home begins with a snapshot of its peers
 
 
 class Log(_Section):

@@ -33,6 +33,7 @@ from mgsnode.base.genesis import Genesis
 from mgsnode.base.keys import SigningKey
 from mgsnode.base.limits import FRAME_BYTES_MAX
 from mgsnode.base.transaction import Transaction
+from mgsnode.begin import begin_from_snapshot
 from mgsnode.bodies import Bodies
 from mgsnode.config import Settings
 from mgsnode.driver import Driver
@@ -40,9 +41,11 @@ from mgsnode.exchange import Certified, Exchange
 from mgsnode.guard import Guard, NoJournal
 from mgsnode.home import Home, NodeKeys, load_home_genesis
 from mgsnode.intake import Intake
+from mgsnode.keeper import Keeper
 from mgsnode.membership import Roster, derive_roster, name_of
 from mgsnode.mempool import Mempool
 from mgsnode.metrics import Metrics, cpu_seconds
+from mgsnode.snapshots import Shelf
 from mgsnode.sync import Sync
 from mgsnode.verifier import Verifier
 from mgsnode.watch import Watch
@@ -54,6 +57,7 @@ from rpc.api import HealthCheck, NodeStatus, PeerStatus
 from rpc.server import RpcServer
 from state.chain import header_of, read_height_of
 from state.ledger import Committed, Ledger
+from state.snapshot import Item
 
 _log = structlog.get_logger("mgsnode.node")
 _HOUSEKEEPING_S = 1.0
@@ -69,11 +73,13 @@ async def run(home: Path, settings: Settings, keys: NodeKeys) -> None:
     `MgsError`s are for the operator (their exit codes are the command line's business); anything
     else is a bug or a broken machine.
     """
-    node = Node(home, settings, keys)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    if settings.store.from_snapshot and not await begin_from_snapshot(home, settings, keys, stop):
+        return
+    node = Node(home, settings, keys)
     try:
         await node.start()
         _calm_collector()
@@ -129,6 +135,14 @@ class Node:
             apply=self.driver.apply,
             on_fetching=lambda on: self.driver.post(ev.Fetching(on)),
             on_liar=self._switch.penalise,
+            spawn=self._spawn,
+        )
+        self.keeper = Keeper(
+            Shelf(paths.snapshots, genesis),
+            every=settings.store.snapshot_every,
+            keep=settings.store.snapshots_kept,
+            base=self.ledger.base,
+            view=self.ledger.view,
             spawn=self._spawn,
         )
         self.api = NodeApi(
@@ -236,6 +250,7 @@ class Node:
 
     async def stop(self) -> None:
         """Closes the doors, ends the tasks, then the store: nobody reads it any more (case 47)."""
+        self.keeper.stop()
         await self._rpc.stop()
         await self._switch.stop()
         tasks = tuple(self._tasks)
@@ -342,12 +357,22 @@ class Node:
         tx = self.mempool.by_signed_hash(signed_hash)
         return None if tx is None else tx.raw
 
+    def snapshot_heights(self) -> Sequence[int]:
+        """The heights of whole snapshots here."""
+        return self.keeper.heights()
+
+    def snapshot_item(self, height: int, item: Item) -> bytes | None:
+        """An item of one of them."""
+        return self.keeper.item(height, item)
+
     # What happens
 
     def _on_committed(self, committed: Committed, txs: tuple[Transaction, ...]) -> None:
         self._metrics.transactions.inc(len(txs))
         self._watch.on_block(len(txs))
         self.api.on_committed(committed, txs)
+        height = committed.block.header.height
+        self.keeper.on_committed(height, is_behind=self.sync.fetching)
         for peer in self._roster.peers:
             if peer.role == OBSERVER:
                 self.exchange.tell_head(peer.name, committed.block.header.height)
@@ -395,6 +420,7 @@ class Node:
             await asyncio.sleep(_HOUSEKEEPING_S)
             rounds += 1
             self._watch_disk()
+            self.keeper.look()
             self._watch_primary()
             late_ms = _mono_ms() - _GOSSIP_AGAIN_MS
             self.intake.tell_again(self.mempool.ready_since(late_ms, count=_GOSSIP_AGAIN_TXS))

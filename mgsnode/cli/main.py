@@ -15,7 +15,20 @@ from types import TracebackType
 import typer
 
 from mgsnode.base.errors import ConfigError, Corrupt, Locked, MgsError, Rejected
-from mgsnode.cli import audit, config, demo, everyday, genesis, keys, localnet, node, query, tx
+from mgsnode.cli import (
+    audit,
+    config,
+    demo,
+    everyday,
+    genesis,
+    gov,
+    keys,
+    localnet,
+    node,
+    query,
+    snapshot,
+    tx,
+)
 
 EXIT_ERROR, EXIT_CONFIG, EXIT_LOCKED, EXIT_CORRUPT = 1, 3, 4, 5
 _EXIT_OF = ((ConfigError, EXIT_CONFIG), (Locked, EXIT_LOCKED), (Corrupt, EXIT_CORRUPT))
@@ -32,7 +45,20 @@ def make_app() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for module in (demo, node, localnet, audit, keys, genesis, tx, everyday, query, config):
+    for module in (
+        demo,
+        node,
+        localnet,
+        snapshot,
+        audit,
+        keys,
+        genesis,
+        tx,
+        everyday,
+        gov,
+        query,
+        config,
+    ):
         module.register(app)
     return app
 

@@ -92,6 +92,9 @@ def start(
     p2p_port: Annotated[int | None, typer.Option(help="Port for peers.")] = None,
     rpc_port: Annotated[int | None, typer.Option(help="Port of the JSON-RPC.")] = None,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "",
+    from_snapshot: Annotated[
+        bool, typer.Option("--from-snapshot", help="An empty home begins with one of its peers'.")
+    ] = False,
     setting: Annotated[
         list[str] | None, typer.Option("--set", help="Any setting: section.key=value.")
     ] = None,
@@ -114,22 +117,25 @@ def start(
         _end_with(life_fd)
     forbid_core_dumps()
     flags = _flags(p2p_port=p2p_port, rpc_port=rpc_port, log_level=log_level, pairs=setting or [])
+    if from_snapshot:
+        flags["store.from_snapshot"] = "true"
     settings = load_settings(home, flags=flags)
     load_home_genesis(home)  # its sentence, before anything is opened
     configure_log(settings.log.level, "json" if json else settings.log.format)
-    keys = load_node_keys(home, _passphrase_of(home, passphrase_fd))
+    keys = load_node_keys(home, passphrase_of(home, passphrase_fd))
     from mgsnode.node import run
 
     asyncio.run(run(home, settings, keys))
 
 
-def _passphrase_of(home: Path, passphrase_fd: int | None) -> bytes | None:
+def passphrase_of(home: Path, passphrase_fd: int | None) -> bytes | None:
     """The passphrase of the node's key files, asked for only where one is sealed."""
     from mgsnode.home import Home
     from mgsnode.keystore import read_key_info
 
-    files = [path for path in (Home(home).node_key, Home(home).gateway_key) if path.exists()]
-    if any(read_key_info(path).is_sealed for path in files):
+    paths = Home(home)
+    files = (paths.node_key, paths.gateway_key, paths.next_gateway_key)
+    if any(read_key_info(path).is_sealed for path in files if path.exists()):
         return read_passphrase(passphrase_fd)
     return None
 

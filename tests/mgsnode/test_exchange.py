@@ -37,6 +37,7 @@ class Books:
         self.blocks: dict[int, Certified] = {}
         self.bodies: dict[bytes, bytes] = {}
         self.txs: dict[bytes, bytes] = {}
+        self.items: dict[tuple[int, str | bytes], bytes] = {}
         self.looked = 0
 
     def certified(self, height: int) -> Certified | None:
@@ -48,6 +49,12 @@ class Books:
 
     def raw_transaction(self, signed_hash: bytes) -> bytes | None:
         return self.txs.get(signed_hash)
+
+    def snapshot_heights(self) -> list[int]:
+        return sorted({height for height, _ in self.items})
+
+    def snapshot_item(self, height: int, item: str | bytes) -> bytes | None:
+        return self.items.get((height, item))
 
     def snapshot_heights(self) -> list[int]:
         return []
@@ -124,6 +131,18 @@ async def test_blocks_bodies_and_transactions_are_asked_for_and_given() -> None:
     assert not ask._asked
 
 
+async def test_snapshots_are_offered_and_given_item_by_item() -> None:
+    pair = Pair()
+    pair.b.books.items = {(h, "head"): b"h%d" % h for h in range(1, 12)}
+    pair.b.books.items[11, b"\x0f"] = b"chunk"
+    ask = pair.a.exchange
+    assert await ask.offers("b") == list(range(4, 12))
+    assert await ask.snapshot_item("b", 11, "head") == b"h11"
+    assert await ask.snapshot_item("b", 11, b"\x0f") == b"chunk"
+    assert await ask.snapshot_item("b", 11, b"\x0e") is None
+    assert await ask.snapshot_item("b", 99, "head") is None
+
+
 async def test_frames_stay_within_the_limit_with_the_largest_blocks() -> None:
     pair = Pair()
     block = bytes(BLOCK_BYTES_MAX)
@@ -162,6 +181,11 @@ async def test_frames_stay_within_the_limit_with_the_largest_blocks() -> None:
         (Kind.GET_TXS, 1, 7),
         (Kind.GET_TXS, 1, (7,)),
         (Kind.GET_TXS, 1, (ZERO_HASH,) * (BLOCK_TXS_MAX + 1)),
+        (Kind.GET_ITEM, 1, (0, "head")),
+        (Kind.GET_ITEM, 1, (5, "../../config/gateway_key.json")),
+        (Kind.GET_ITEM, 1, (5, b"\x10")),
+        (Kind.GET_ITEM, 1, (5, bytes(5))),
+        (Kind.GET_ITEM, 1, 5),
         (Kind.HEAD, 0, -1),
         (Kind.HEAD, 0, True),
         (Kind.HEAD, 0, b""),
