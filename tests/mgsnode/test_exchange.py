@@ -56,12 +56,6 @@ class Books:
     def snapshot_item(self, height: int, item: str | bytes) -> bytes | None:
         return self.items.get((height, item))
 
-    def snapshot_heights(self) -> list[int]:
-        return []
-
-    def snapshot_item(self, _height: int, _item: object) -> bytes | None:
-        return None
-
 
 class End:
     """One node's exchange; what it says goes to `wire`."""
