@@ -264,8 +264,8 @@ class Guard:
             raise Refused(f"a vote in view {vote.view}, which was not entered")
         if vote.kind != Signed.PRE_PREPARE and vote.era == recovered.era and not recovered.active:
             raise Refused(f"a vote in view {vote.view}, which has not begun here")
-        if vote.height <= self._decided:
-            raise Refused(f"height {vote.height} is decided")
+        if vote.height <= recovered.floor.dropped:
+            raise Refused(f"height {vote.height} is decided, and its votes are forgotten")
         place = (vote.kind, vote.era, vote.view, vote.height)
         earlier = recovered.votes.get(place)
         if earlier is not None and earlier.hash != vote.hash:
@@ -293,6 +293,10 @@ class Guard:
             raise Refused("a VIEW-CHANGE for another view than its record's")
         if change.height > self._decided:
             raise Refused(f"a VIEW-CHANGE from height {change.height}, which is not durable here")
+        if change.height < recovered.floor.dropped:
+            raise Refused(
+                f"a VIEW-CHANGE from height {change.height}, above which votes are forgotten"
+            )
         carried = set()
         for entry in change.prepared:
             carried.add((entry.view, entry.header))

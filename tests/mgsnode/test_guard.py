@@ -401,6 +401,24 @@ def test_a_decided_height_and_another_era_are_not_voted_on(opened: Opener) -> No
     assert "left for ever" in refused(guard, voted(Signed.PREPARE, 0, 2, header(2)))
 
 
+def test_case_42_below_what_it_has_forgotten_nothing_is_signed(opened: Opener) -> None:
+    # The store came back from an old copy: the chain stands lower than the journal remembers.
+    guard = opened()
+    guard.remember([voted(Signed.PREPARE, 0, 7, header(7))])
+    guard.decided(7)
+    guard._rewrite()
+    assert "forgotten" in refused(opened(), voted(Signed.PREPARE, 0, 7, header(7, "b")))
+    guard = opened()
+    guard.decided(3)
+    assert "forgotten" in refused(guard, voted(Signed.PREPARE, 0, 4, header(4)))
+    guard = opened()
+    guard.decided(3)
+    assert "forgotten" in refused(guard, left(1, 3))
+    guard = opened()
+    guard.decided(8)
+    guard.remember([left(1, 8)])
+
+
 def test_one_new_view_for_each_view(opened: Opener) -> None:
     guard = opened()
     guard.remember([left(1)])
