@@ -160,8 +160,12 @@ class _Door:
             self._news.clear()
             self._forget()
         if self._news:
-            while self._news:
-                self._records.absorb(self._news.popleft())
+            for _ in range(_NEWS_MAX):
+                try:
+                    draft = self._news.popleft()
+                except IndexError:  # `learn` may clear the queue at any moment
+                    break
+                self._records.absorb(draft)
             self.params = Params(self._records, self._defaults)
         return self._records
 

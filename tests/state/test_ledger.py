@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -473,3 +474,19 @@ def test_a_view_taken_while_a_block_becomes_final_is_consistent_with_itself(
     monkeypatch.setattr(ledger._cache, "absorb", look)
     commit(ledger)
     assert seen == [1]
+
+
+def test_the_door_outlives_a_queue_that_is_cleared_under_its_hands(ledger: Ledger) -> None:
+    # The ledger's thread clears the news between our look at the queue and our reading it.
+    door = ledger._door
+
+    class Clears(deque[Any]):
+        def popleft(self) -> Any:
+            self.clear()
+            return super().popleft()
+
+    commit(ledger)
+    door._news = Clears(door._news)
+    door.open()
+    commit(ledger)
+    assert ledger.next_nonce(ALICE.address, 0) == 0
