@@ -25,7 +25,11 @@ from mgsnode.client import Client, RpcFailure, Unreachable
 from mgsnode.genesis import genesis_text, parse_genesis
 from mgsnode.guard import JOURNAL_FILE
 from mgsnode.home import Home, load_home_genesis
+from mgsnode.snapshots import Shelf, verify_folder
 from state.audit import AuditResult, audit_source, audit_store
+from state.chain import read_base
+from state.restore import Read
+from state.snapshot import Item
 from state.store import Store
 
 Progress = Callable[[str, int, int], None]
@@ -49,12 +53,35 @@ def audit_home(home: Path, *, progress: Progress = _quiet) -> AuditResult:
     paths = Home(home)
     genesis = load_home_genesis(home)
     with Store.open(paths.store) as store, TemporaryDirectory(prefix=_SCRATCH) as scratch:
-        result = audit_store(store, genesis, Path(scratch) / "replay", progress=progress)
+        base = _base_of(store, Shelf(paths.snapshots, genesis))
+        result = audit_store(store, genesis, Path(scratch) / "replay", progress=progress, base=base)
     voted = _voted_height(paths.journal / JOURNAL_FILE)
     if result.ok and result.height < voted - WINDOW:
         fault = f"the store ends at height {result.height}, but this node voted at height {voted}"
         return result._replace(ok=False, fault=fault)
     return result
+
+
+def _base_of(store: Store, shelf: Shelf) -> Read | None:
+    """The items of the snapshot that a store began with; None if it has the whole chain."""
+    height, _ = read_base(store)
+    if height == 0:
+        return None
+    try:
+        verify_folder(shelf.folder(height), shelf.genesis)
+    except (ConfigError, Malformed) as error:
+        raise ConfigError(
+            f"the store begins with height {height}, whose snapshot has to be in {shelf.root}: "
+            f"{error}"
+        ) from None
+
+    def read(item: Item) -> bytes:
+        raw = shelf.read(height, item)
+        if raw is None:
+            raise Corrupt(f"snapshot of height {height}: {item!r} is missing")
+        return raw
+
+    return read
 
 
 def _voted_height(journal: Path) -> int:
@@ -94,12 +121,13 @@ def _asking(url: str) -> Iterator[_Node]:
 
 
 def line_of(result: AuditResult) -> str:
-    """The last line of an audit."""
+    """The last line of an audit: `since` where it vouches from a snapshot on, not the genesis."""
     if not result.ok:
         return f"FAULT {result.fault}"
     return (
         f"OK height {result.height} root {result.root.hex()} "
         f"certificates {result.certificates} transactions {result.transactions}"
+        + (f" since {result.since}" if result.since else "")
     )
 
 

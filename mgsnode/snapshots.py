@@ -37,7 +37,7 @@ class Shelf:
 
     def __init__(self, root: Path, genesis: Genesis) -> None:
         self.root = root
-        self._genesis = genesis
+        self.genesis = genesis
 
     def heights(self) -> list[int]:
         """The heights of whole snapshots, rising."""
@@ -59,7 +59,7 @@ class Shelf:
 
     def load(self, height: int) -> SnapshotHead:
         """The head of a snapshot, checked. `ConfigError` if there is none, `Malformed`."""
-        return load_head(self.folder(height), self._genesis)
+        return load_head(self.folder(height), self.genesis)
 
     def making(self, height: int) -> Path:
         """The folder in which a height's snapshot is put together."""
@@ -91,7 +91,7 @@ class Shelf:
             pause()
 
         try:
-            head = make_snapshot(rows, self._genesis, scratch, write, pause=pause)
+            head = make_snapshot(rows, self.genesis, scratch, write, pause=pause)
         except BaseException:
             shutil.rmtree(making, ignore_errors=True)
             raise
@@ -102,7 +102,7 @@ class Shelf:
 
     def take(self, folder: Path) -> Path:
         """Copy the snapshot in `folder`, already checked, onto this shelf."""
-        height = load_head(folder, self._genesis).header.height
+        height = load_head(folder, self.genesis).header.height
         if folder.resolve() != self.folder(height).resolve():
             shutil.rmtree(self.making(height))
             shutil.copytree(folder, self.root / f"{height}{_MAKING}")

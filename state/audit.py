@@ -7,6 +7,9 @@ row against what the replay wrote (`state/compare.py`). The first thing that is 
 
 The replay has a ledger of its own in a folder that the caller gives and throws away. Memory does
 not grow with the chain. It knows no command line, network or clock.
+
+A store that began with a snapshot can vouch from that height on: its replay begins with the same
+snapshot, whose certificate the genesis set reaches, and `since` says so.
 """
 
 from __future__ import annotations
@@ -35,6 +38,7 @@ from state import chain
 from state.blame import body_field, header_field
 from state.compare import compare_rows, receipt_difference
 from state.ledger import Ledger
+from state.restore import Read, restore
 from state.source import Source, StoreSource
 from state.store import Rows
 
@@ -51,6 +55,7 @@ class AuditResult(NamedTuple):
     certificates: int
     transactions: int
     fault: str | None
+    since: int = 0  # the height of the snapshot that the replay began with; 0: the genesis
 
 
 class _Fault(Exception):
@@ -69,12 +74,20 @@ def audit_store(
     *,
     progress: Progress = lambda _what, _done, _of: None,
     check_claims: CheckClaims = check_here,
+    base: Read | None = None,
 ) -> AuditResult:
     """Replay the chain in `rows` and compare every row with the replay's.
 
     `scratch` is a folder that does not exist yet or is empty; it grows as large as the chain.
+    `base` gives the items of the snapshot that the store began with, if it did; `Malformed`
+    where one of them does not hold.
     """
-    return _audit(StoreSource(rows), rows, genesis, scratch, progress, check_claims)
+    if base is None:
+        ledger = Ledger.create(scratch, genesis)
+    else:
+        restore(scratch, genesis, base)
+        ledger = Ledger.open(scratch, genesis)
+    return _audit(ledger, StoreSource(rows), rows, progress, check_claims)
 
 
 def audit_source(
@@ -86,23 +99,23 @@ def audit_source(
     check_claims: CheckClaims = check_here,
 ) -> AuditResult:
     """Replay the chain that `source` shows. `scratch` as in `audit_store`."""
-    return _audit(source, None, genesis, scratch, progress, check_claims)
+    return _audit(Ledger.create(scratch, genesis), source, None, progress, check_claims)
 
 
 def _audit(
+    ledger: Ledger,
     source: Source,
     rows: Rows | None,
-    genesis: Genesis,
-    scratch: Path,
     progress: Progress,
     check_claims: CheckClaims,
 ) -> AuditResult:
-    ledger = Ledger.create(scratch, genesis)
+    """Replay from the head of `ledger`, which is the genesis or a snapshot. Closes it."""
     replay = _Replay(ledger, source, check_claims)
+    since = ledger.head.header.height
     fault = None
     try:
         head = source.head()
-        for height in range(head + 1):
+        for height in range(since, head + 1):
             replay.block(height)
             progress("replay", height, head)
         with ledger.view() as view:
@@ -129,16 +142,18 @@ def _audit(
         certificates=replay.certificates,
         transactions=replay.transactions,
         fault=fault,
+        since=since,
     )
 
 
 class _Replay:
-    """One replay: blocks in order, from 0."""
+    """One replay: blocks in order, from the ledger's head."""
 
     def __init__(self, ledger: Ledger, source: Source, check_claims: CheckClaims) -> None:
         self.ledger = ledger
         self.source = source
         self.check_claims = check_claims
+        self.since = ledger.head.header.height
         self.certificates = 0
         self.transactions = 0
 
@@ -149,12 +164,13 @@ class _Replay:
         if raw is None:
             raise _Fault(f"{where}: block is missing")
         header_bytes, txs = _open_parts(raw, where)
-        if height == 0:
-            ours = self.ledger.stored_block(0)
+        if height == self.since:
+            ours = self.ledger.stored_block(height)
             assert ours is not None
             if raw != ours[1]:
                 field = header_field(header_bytes, self.ledger.head.hash)
-                raise _Fault(f"{where}: {_header(field)}: is not what the genesis gives")
+                giver = "snapshot" if height else "genesis"
+                raise _Fault(f"{where}: {_header(field)}: is not what the {giver} gives")
             return
         certificate = self._open_certificate(height)
         header = self._open_header(header_bytes, certificate, where)

@@ -115,4 +115,6 @@ def row_name(key: bytes, registry: Registry, hrp: str) -> str:
         return f"list row {rest.hex()}"
     if key == chain.HEAD:
         return "head row"
+    if key == chain.BASE:
+        return "base row"
     return f"row {key.hex()}"

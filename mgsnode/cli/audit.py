@@ -53,6 +53,7 @@ def audit(
                 "root": result.root.hex(),
                 "certificates": result.certificates,
                 "transactions": result.transactions,
+                "since": result.since,
                 "fault": result.fault,
             }
         )

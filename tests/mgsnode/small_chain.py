@@ -31,12 +31,12 @@ def make_chain(home: Path, heights: int = HEIGHTS) -> None:
     create_home(home, genesis=GENESIS, settings=load_settings(None, flags={}, environ={}))
     ledger = Ledger.open(Home(home).store, GENESIS)
     for _ in range(heights):
-        _add_block(ledger)
+        add_block(ledger)
     ledger.close()
     _tell_journal(Home(home).journal / JOURNAL_FILE, heights)
 
 
-def _add_block(ledger: Ledger) -> None:
+def add_block(ledger: Ledger) -> None:
     head = ledger.head
     time_ms = head.header.timestamp_ms + 1_000
     txs = []

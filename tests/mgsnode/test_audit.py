@@ -24,12 +24,13 @@ from mgsnode.client import Unreachable
 from mgsnode.devnet import dev_genesis
 from mgsnode.genesis import genesis_text
 from mgsnode.home import Home
+from mgsnode.snapshots import Shelf, restore_store
 from rpc.limits import RpcSettings
 from rpc.server import RpcServer
 from state import chain
 from state.ledger import Ledger
 from state.store import Store
-from tests.mgsnode.small_chain import GENESIS, HEIGHTS, TXS, make_chain
+from tests.mgsnode.small_chain import GENESIS, HEIGHTS, TXS, add_block, make_chain
 from tests.rpc.devnode import DevNode
 
 PROGRAM = (sys.executable, "-m", "mgsnode.cli.main")
@@ -296,3 +297,58 @@ def test_what_is_no_genesis_is_corruption_and_nothing_worse(raw: bytes) -> None:
     with pytest.raises(Corrupt):
         open_genesis(raw)
     assert open_genesis(encode(GENESIS)) == GENESIS
+
+
+def make_base(home: Path) -> None:
+    """A home that began with the snapshot of height 3 and went on to height 5."""
+    make_chain(home, heights=3)
+    paths = Home(home)
+    shelf = Shelf(paths.snapshots, GENESIS)
+    with Store.open(paths.store) as store:
+        shelf.create(store)
+    restore_store(shelf.folder(3), GENESIS, paths.store)
+    ledger = Ledger.open(paths.store, GENESIS)
+    for _ in range(2):
+        add_block(ledger)
+    ledger.close()
+
+
+def test_a_store_that_began_with_a_snapshot_vouches_from_there_and_says_so(tmp_path: Path) -> None:
+    make_base(tmp_path)
+    result = audit_home(tmp_path)
+    assert (result.ok, result.height, result.since, result.certificates) == (True, 5, 3, 2)
+    assert line_of(result).endswith(" since 3")
+
+
+@pytest.mark.parametrize(
+    ("key", "named"),
+    [
+        (chain.height_key(b"b", 3), "height 3: "),
+        (chain.height_key(b"c", 3), "height 3: certificate"),
+        (chain.height_key(b"r", 3), "height 3: receipts"),
+        (chain.height_key(b"c", 4), "height 4: certificate"),
+        (b"mbase", "base row"),
+    ],
+)
+def test_what_is_changed_in_such_a_store_is_named(tmp_path: Path, key: bytes, named: str) -> None:
+    make_base(tmp_path)
+    with Store.open(Home(tmp_path).store) as store:
+        raw = store.get(key)
+        assert raw is not None
+        with store.batch() as batch:
+            batch.put(
+                key, encode((3, (b"",))) if key == b"mbase" else raw[:-1] + bytes([raw[-1] ^ 1])
+            )
+    try:
+        fault = audit_home(tmp_path).fault
+    except Corrupt as error:
+        fault = str(error)
+    assert fault is not None and named in fault
+
+
+def test_such_a_store_cannot_be_audited_without_its_snapshot(tmp_path: Path) -> None:
+    make_base(tmp_path)
+    folder = Home(tmp_path).snapshots / "3"
+    folder.rename(folder.with_name("x3"))
+    with pytest.raises(ConfigError, match="height 3"):
+        audit_home(tmp_path)
