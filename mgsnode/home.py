@@ -30,6 +30,7 @@ from mgsnode.keystore import (
 
 NODE_KEY = "node_key.json"
 GATEWAY_KEY = "gateway_key.json"
+NEXT_GATEWAY_KEY = "gateway_key.next.json"  # waits until the chain names it
 
 
 class Home(NamedTuple):
@@ -58,9 +59,19 @@ class Home(NamedTuple):
         return self.config / GATEWAY_KEY
 
     @property
+    def next_gateway_key(self) -> Path:
+        """The vote key that is to take the place of the present one."""
+        return self.config / NEXT_GATEWAY_KEY
+
+    @property
     def journal(self) -> Path:
         """The vote journal's folder."""
         return self.root / "journal"
+
+    @property
+    def next_journal(self) -> Path:
+        """The next vote key's journal."""
+        return self.root / "journal.next"
 
     @property
     def store(self) -> Path:
@@ -78,6 +89,7 @@ class NodeKeys(NamedTuple):
 
     transport: KeyFile
     vote: KeyFile | None  # None: an observer without a vote key
+    next_vote: KeyFile | None = None  # what the chain is to name instead
 
 
 def load_node_keys(home: Path, passphrase: bytes | None) -> NodeKeys:
@@ -87,11 +99,18 @@ def load_node_keys(home: Path, passphrase: bytes | None) -> NodeKeys:
     _check_use(paths.node_key, transport.use, "transport")
     if not transport.certificate:
         raise ConfigError(f"{paths.node_key}: a transport key has a certificate")
-    if not paths.gateway_key.exists():
-        return NodeKeys(transport, None)
-    vote = read_key_file(paths.gateway_key, passphrase)
-    _check_use(paths.gateway_key, vote.use, "vote")
-    return NodeKeys(transport, vote)
+    vote, next_vote = (
+        _read_vote_key(path, passphrase) for path in (paths.gateway_key, paths.next_gateway_key)
+    )
+    return NodeKeys(transport, vote, next_vote)
+
+
+def _read_vote_key(path: Path, passphrase: bytes | None) -> KeyFile | None:
+    if not path.exists():
+        return None
+    vote = read_key_file(path, passphrase)
+    _check_use(path, vote.use, "vote")
+    return vote
 
 
 def _check_use(path: Path, use: str, expected: str) -> None:
@@ -117,6 +136,31 @@ def create_keys(
         if not path.exists():
             write_key_file(path, key, passphrase)
     return read_key_info(paths.node_key), read_key_info(paths.gateway_key)
+
+
+def create_next_vote(home: Path, vote: KeyFile, passphrase: bytes | None) -> None:
+    """Make the next vote key and its journal. `ConfigError` where one waits already."""
+    from mgsnode.guard import create_journal
+
+    paths = Home(home)
+    genesis = load_home_genesis(home)
+    write_key_file(paths.next_gateway_key, vote, passphrase)
+    create_journal(paths.next_journal, genesis.hash, vote.public_key)
+
+
+def adopt_next_vote(home: Path) -> None:
+    """The chain names the next vote key: it and its journal take the place of the old ones.
+
+    The old journal is kept aside. May be broken off anywhere and done again.
+    """
+    paths = Home(home)
+    if paths.next_journal.exists():
+        if paths.journal.exists():
+            old = read_key_info(paths.gateway_key).public_key
+            paths.journal.rename(paths.root / f"journal.{old.hex()[:16]}")
+        paths.next_journal.rename(paths.journal)
+    if paths.next_gateway_key.exists():
+        paths.next_gateway_key.replace(paths.gateway_key)
 
 
 def create_home(home: Path, *, genesis: Genesis, settings: Settings) -> None:

@@ -1,0 +1,107 @@
+"""What a gateway's operator needs from the node before it proposes: consents of vote keys.
+
+A proposal that names a new vote key carries that key's signature over the name and a recent
+height with its state root. These commands make it, and print it as the fields of `gov_propose`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mgsnode.cli.common import HomeDir, JsonFlag, PassphraseFd, show
+
+if TYPE_CHECKING:
+    from mgsnode.keystore import KeyFile
+
+NodeUrl = Annotated[
+    str, typer.Option("--rpc", help="A node that has caught up (default: that of the home).")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    gov = typer.Typer(
+        help="For gateways: consent, rotate-key.", no_args_is_help=True, rich_markup_mode=None
+    )
+    gov.command()(consent)
+    gov.command("rotate-key")(rotate_key)
+    app.add_typer(gov, name="gov")
+
+
+def consent(
+    home: HomeDir, passphrase_fd: PassphraseFd = None, rpc: NodeUrl = "", json: JsonFlag = False
+) -> None:
+    """The node's part of a proposal to join: its name, keys and the vote key's consent."""
+    from mgsnode.base.errors import ConfigError
+    from mgsnode.home import load_node_keys
+    from mgsnode.keystore import forbid_core_dumps
+
+    forbid_core_dumps()
+    keys = load_node_keys(home, _passphrase(home, passphrase_fd))
+    if keys.vote is None:
+        raise ConfigError(f"{home} holds no vote key")
+    name = keys.transport.name
+    show(
+        {
+            "name": name,
+            "vote_key": keys.vote.public_key.hex(),
+            "possession": _possession(home, rpc, name, keys.vote),
+            "transport_certificate": keys.transport.certificate.hex(),
+        },
+        as_json=json,
+    )
+
+
+def rotate_key(
+    home: HomeDir, passphrase_fd: PassphraseFd = None, rpc: NodeUrl = "", json: JsonFlag = False
+) -> None:
+    """Make the next vote key with its journal, or show the one that waits; what to propose.
+
+    It is sealed like the node's other keys. Restart the node once, so that it knows the key; it
+    changes over by itself when the chain names it.
+    """
+    from mgsnode.home import create_next_vote, load_node_keys
+    from mgsnode.keystore import KeyFile, forbid_core_dumps, new_seed
+
+    forbid_core_dumps()
+    passphrase = _passphrase(home, passphrase_fd)
+    keys = load_node_keys(home, passphrase)
+    vote = keys.next_vote or KeyFile(keys.transport.name, "vote", new_seed())
+    answer = {
+        "gateway": keys.transport.name,
+        "vote_key": vote.public_key.hex(),
+        "possession": _possession(home, rpc, keys.transport.name, vote),
+    }
+    if keys.next_vote is None:
+        create_next_vote(home, vote, passphrase)
+    show(answer, as_json=json)
+
+
+def _passphrase(home: Path, descriptor: int | None) -> bytes | None:
+    from mgsnode.cli.node import passphrase_of
+
+    return passphrase_of(home, descriptor)
+
+
+def _possession(home: Path, rpc: str, name: str, vote: KeyFile) -> dict[str, Any]:
+    """The vote key's signature over the node's head."""
+    from mgsnode.base.keys import Signed, statement
+    from mgsnode.client import call_once
+    from mgsnode.config import load_settings
+    from mgsnode.home import load_home_genesis
+    from state.tx.membership import possession_fields
+
+    genesis = load_home_genesis(home)
+    settings = load_settings(home)
+    head = call_once(rpc or f"http://{settings.rpc.host}:{settings.rpc.port}", "chain_head")
+    root = bytes.fromhex(head["state_root"])
+    fields = possession_fields(name, vote.public_key, head["height"], root)
+    signature = vote.key.sign(statement(Signed.POSSESSION, genesis.hash, fields))
+    return {
+        "height": head["height"],
+        "state_root": head["state_root"],
+        "signature": signature.hex(),
+    }
