@@ -6,8 +6,7 @@ that sleeping threads weigh nothing; what is found waiting for work keeps its ti
 note, since it did not use it by waiting. Threads without Python (LevelDB's own) show as the rest of
 the process's CPU. Garbage collection is timed apart: it is contained in the stacks.
 
-SIGUSR1 forgets what was seen so far: a measured window begins. SIGUSR2 writes it to OUT
-and ends the sampling.
+SIGUSR1 begins a measured window, SIGUSR2 ends it and writes what was seen to OUT.
 """
 
 from __future__ import annotations
@@ -44,14 +43,13 @@ class Sampler:
         self._gc_ns = self._gc_began_ns = 0
 
     def start(self) -> None:
-        """From now on."""
+        """Be ready for SIGUSR1; a node that starts up is left alone."""
         gc.callbacks.append(self._on_gc)
         signal.signal(signal.SIGPROF, self._note)
-        signal.signal(signal.SIGUSR1, self._forget)
+        signal.signal(signal.SIGUSR1, self._begin)
         signal.signal(signal.SIGUSR2, self._write)
         for number in (signal.SIGPROF, signal.SIGUSR1, signal.SIGUSR2):
             signal.siginterrupt(number, False)
-        signal.setitimer(signal.ITIMER_PROF, _EVERY_S, _EVERY_S)
 
     def _note(self, _number: int, own: FrameType | None) -> None:
         main = threading.get_ident()
@@ -83,11 +81,12 @@ class Sampler:
         else:
             self._gc_ns += time.thread_time_ns() - self._gc_began_ns
 
-    def _forget(self, _number: int, _frame: FrameType | None) -> None:
+    def _begin(self, _number: int, _frame: FrameType | None) -> None:
         self._stacks.clear()
         self._threads.clear()
         self._samples = self._gc_ns = 0
         self._begun_ns = time.process_time_ns()
+        signal.setitimer(signal.ITIMER_PROF, _EVERY_S, _EVERY_S)
 
     def _write(self, _number: int, _frame: FrameType | None) -> None:
         signal.setitimer(signal.ITIMER_PROF, 0, 0)
