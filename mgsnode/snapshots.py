@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -90,13 +91,13 @@ class Shelf:
             write_item(making, item, raw)
             pause()
 
-        try:
-            head = make_snapshot(rows, self.genesis, scratch, write, pause=pause)
-        except BaseException:
-            shutil.rmtree(making, ignore_errors=True)
-            raise
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+        with ExitStack() as on_failure:
+            on_failure.callback(shutil.rmtree, making, ignore_errors=True)
+            try:
+                head = make_snapshot(rows, self.genesis, scratch, write, pause=pause)
+            finally:
+                shutil.rmtree(scratch, ignore_errors=True)
+            on_failure.pop_all()
         self.finish(height)
         return head
 

@@ -139,8 +139,8 @@ def _open_members(rows: tuple[Value, ...]) -> ValidatorSet:
                 raise Malformed("a member is (name, key)")
     try:
         return ValidatorSet(found)
-    except ValueError as error:
-        raise Malformed(str(error)) from None
+    except ValueError:
+        raise Malformed("members that cannot be a validator set") from None
 
 
 def check_cut(prefixes: Sequence[Value]) -> tuple[bytes, ...]:
