@@ -39,7 +39,7 @@ from mgsnode.config import Settings
 from mgsnode.driver import Driver
 from mgsnode.exchange import Certified, Exchange
 from mgsnode.guard import Guard, NoJournal
-from mgsnode.home import Home, NodeKeys, load_home_genesis
+from mgsnode.home import Home, NodeKeys, adopt_next_vote, load_home_genesis
 from mgsnode.intake import Intake
 from mgsnode.keeper import Keeper
 from mgsnode.membership import Roster, derive_roster, name_of
@@ -79,13 +79,14 @@ async def run(home: Path, settings: Settings, keys: NodeKeys) -> None:
         loop.add_signal_handler(number, stop.set)
     if settings.store.from_snapshot and not await begin_from_snapshot(home, settings, keys, stop):
         return
-    node = Node(home, settings, keys)
-    try:
-        await node.start()
-        _calm_collector()
-        await node.wait(stop)
-    finally:
-        await node.stop()
+    while not stop.is_set():  # again where the chain has come to name our next vote key
+        node = Node(home, settings, keys)
+        try:
+            await node.start()
+            _calm_collector()
+            await node.wait(stop)
+        finally:
+            await node.stop()
 
 
 class Node:
@@ -105,11 +106,16 @@ class Node:
         self._stalled = ""
         self._demoted = ""
         genesis = load_home_genesis(home)
-        self._guard = self._open_guard(paths, keys, genesis)
         self.ledger = Ledger.open(paths.store, genesis)
         self._certificate = keys.transport.certificate
         self.name = name_of(self.ledger.gateways(), self._certificate) or keys.transport.name
         self._roster = self._read_roster()
+        self._next_key = b"" if keys.next_vote is None else keys.next_vote.public_key
+        if self._is_rekeyed():
+            adopt_next_vote(home)
+            keys = NodeKeys(keys.transport, keys.next_vote)
+            self._next_key = b""
+        self._guard = self._open_guard(paths, keys, genesis)
         self.mempool = Mempool()
         self._watch = Watch()
         self._verifier = Verifier(settings.verify.workers)
@@ -136,6 +142,7 @@ class Node:
             on_fetching=lambda on: self.driver.post(ev.Fetching(on)),
             on_liar=self._switch.penalise,
             spawn=self._spawn,
+            prepare=self.driver.prepare,
         )
         self.keeper = Keeper(
             Shelf(paths.snapshots, genesis),
@@ -191,6 +198,13 @@ class Node:
             certificate=self._certificate,
         )
 
+    def _is_rekeyed(self) -> bool:
+        """Whether the chain has come to name the vote key that waits here."""
+        return any(
+            name == self.name and row.vote_key == self._next_key
+            for name, row in self.ledger.gateways()
+        )
+
     def _make_driver(self, keys: NodeKeys) -> Driver:
         head = self.ledger.head
         stored = self.ledger.stored_block(head.header.height)
@@ -236,12 +250,12 @@ class Node:
         await self._switch.start()
         await self._rpc.start()
         _log.info(
-            "started", gateway=self.name, height=self.height, p2p=self._switch.port,
-            rpc=self._rpc.port, votes=self._demoted or "yes",
+            "started", name=self.name, height=self.height, p2p=self._switch.port,
+            rpc=self._rpc.port, role=self.status().role, why=self._demoted,
         )  # fmt: skip
 
     async def wait(self, stop: asyncio.Event) -> None:
-        """Until `stop` is set. Raises what broke us."""
+        """Until `stop` is set, or we are to start again. Raises what broke us."""
         stopping = asyncio.ensure_future(stop.wait())
         await asyncio.wait((stopping, self._failure), return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
@@ -385,6 +399,9 @@ class Node:
 
     def _follow_members(self) -> None:
         """A proposal has taken effect: perhaps other people are to be talked to."""
+        if self._is_rekeyed() and not self._failure.done():
+            _log.info("the chain names our new vote key: starting again with it")
+            self._failure.set_result(None)
         roster = self._read_roster()
         if roster != self._roster:
             _log.info("members", role=roster.role, peers=[peer.name for peer in roster.peers])
