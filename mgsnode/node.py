@@ -142,7 +142,6 @@ class Node:
             on_fetching=lambda on: self.driver.post(ev.Fetching(on)),
             on_liar=self._switch.penalise,
             spawn=self._spawn,
-            prepare=self.driver.prepare,
         )
         self.keeper = Keeper(
             Shelf(paths.snapshots, genesis),

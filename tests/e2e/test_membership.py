@@ -15,14 +15,12 @@ from typing import Any
 import pytest
 
 from mgsnode.base.address import address_text
-from mgsnode.base.keys import Signed, statement
 from mgsnode.client import Client
 from mgsnode.config import load_settings
 from mgsnode.devnet import DevAccount, dev_address, dev_key, dev_key_file
-from mgsnode.home import create_home, create_keys
+from mgsnode.home import Home, create_home, create_keys
 from mgsnode.localnet import VIEW_TIMEOUT_MS, Localnet, Node
 from mgsnode.ports import free_base_port
-from state.tx.membership import possession_fields
 from tests.e2e.support import Bank, call, check_one_chain, height, settle, until, wallet_accounts
 
 pytestmark = pytest.mark.e2e
@@ -88,7 +86,7 @@ def text(name: str) -> str:
 
 def carry(net: Localnet, action: str, args: dict[str, Any], voters: tuple[str, ...]) -> int:
     """Propose and vote; the height at which it takes effect."""
-    at = height(net, 1) + 60
+    at = height(net, 1) + 120
     fields = {"action": action, "args": args, "effective_height": at}
     asked = send(net, voters[0], "gov_propose", fields)
     for voter in voters[1:]:
@@ -98,17 +96,11 @@ def carry(net: Localnet, action: str, args: dict[str, Any], voters: tuple[str, .
     return at
 
 
-def consent(net: Localnet, name: str) -> dict[str, Any]:
-    """What the newcomer's node knows, signed by its vote key."""
-    head = call(net.nodes[4].rpc, "chain_head")
-    key, root = dev_key(name, "vote"), bytes.fromhex(head["state_root"])
-    fields = possession_fields(name, key.public_key, head["height"], root)
-    signature = key.sign(statement(Signed.POSSESSION, net.genesis.hash, fields))
-    return {
-        "height": head["height"],
-        "state_root": head["state_root"],
-        "signature": signature.hex(),
-    }
+def mgsnode(*arguments: object) -> Any:
+    program = [sys.executable, "-m", "mgsnode.cli.main", *map(str, arguments), "--json"]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def validators(net: Localnet, at: int) -> list[str]:
@@ -140,14 +132,11 @@ def test_the_newcomers_node_follows_as_an_observer(net: Localnet, bank: Bank) ->
 def test_it_joins_and_signs_blocks(net: Localnet, bank: Bank) -> None:  # cases 73, 74
     node = net.nodes[4]
     args = {
-        "name": NEW,
+        **mgsnode("gov", "consent", "--home", node.home),
         "country": "IE",
         "currencies": ["EUR"],
         "owner_hash": "ab" * 32,
         "operator": text(NEW),
-        "vote_key": dev_key(NEW, "vote").public_key.hex(),
-        "possession": consent(net, NEW),
-        "transport_certificate": dev_key_file(NEW, "transport").certificate.hex(),
         "endpoint": f"127.0.0.1:{node.p2p_port}",
         "bond": "1000000",
         "cap": "1000000000",
@@ -191,6 +180,26 @@ def test_the_newcomers_vote_is_needed_when_a_founder_dies(net: Localnet, bank: B
     bank.go_on()
 
 
+def test_a_vote_key_is_replaced_while_the_chain_goes_on(net: Localnet, bank: Bank) -> None:
+    node = net.nodes[1]
+    args = mgsnode("gov", "rotate-key", "--home", node.home)
+    again = mgsnode("gov", "rotate-key", "--home", node.home)
+    assert again["vote_key"] == args["vote_key"]
+    assert net.stop_node(1) == 0
+    net.restart(1)
+    at = carry(net, "rotate", again, ("danube", "lutetia", "rhenus"))
+    until("its height", lambda: height(net, 1) > at + 1, seconds=60)
+    until("the new key signs", lambda: signs(net, "danube"))
+    last = certificate(net, height(net, 1))["signatures"]
+    assert {item["public_key"] for item in last if item["gateway"] == "danube"} <= {
+        args["vote_key"]
+    }
+    home = Home(node.home)
+    assert not home.next_gateway_key.exists() and not home.next_journal.exists()
+    assert len(list(node.home.glob("journal.*"))) == 1
+    bank.go_on()
+
+
 def test_all_killed_come_back_in_the_new_era(net: Localnet, bank: Bank) -> None:
     for node in net.nodes:
         net.kill(node.place)
@@ -210,8 +219,4 @@ def test_the_money_adds_up_and_every_node_passes_its_audit(net: Localnet, bank: 
     bank.check()
     for place in (0, 1, 4):
         assert net.stop_node(place) == 0
-        program = [sys.executable, "-m", "mgsnode.cli.main", "audit", "--json"]
-        home = str(net.nodes[place].home)
-        done = subprocess.run([*program, "--home", home], capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert json.loads(done.stdout.splitlines()[-1])["height"] == last
+        assert mgsnode("audit", "--home", net.nodes[place].home)["height"] >= last
