@@ -54,6 +54,7 @@ from tests.sim.ledger import GENESIS_MS, Chain
 from tests.sim.world import ToyKey, verify_toy
 
 _MONO_MS = 1_000_000
+_HEARD_MAX = 100  # wishes after one line
 
 
 class Transcript:
@@ -230,6 +231,7 @@ class Transcript:
         """One event and all that follows from it; its own words come back after its effects."""
         inbox = deque([event])
         while inbox:
+            assert len(self.heard) < _HEARD_MAX, "it never ends"
             for effect in self.replica.step(inbox.popleft(), self._now()):
                 match effect:
                     case fx.Persist():
