@@ -21,6 +21,7 @@ from mgsnode.verifier import Verifier
 _GOSSIP_WAIT_S = 0.015  # gossip runs beside the proposal and is a little slower
 _SILENCE_S = 0.2  # a full block over 100 Mbit/s needs 0.12 s
 _ROUNDS = 3
+_SLICE_TXS = 64
 
 
 class Missing(Exception):
@@ -66,6 +67,8 @@ class Bodies:
         for raw in block.txs:
             tx = self._mempool.by_signed_hash(signed_hash_of(raw))
             if tx is None:
+                if len(fresh) % _SLICE_TXS == _SLICE_TXS - 1:
+                    await asyncio.sleep(0)  # a large block is opened in slices of 2 ms
                 tx = self._open_tx(raw)
                 fresh.append(tx)
             txs.append(tx)

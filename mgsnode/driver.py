@@ -21,6 +21,7 @@ from consensus import events as ev
 from consensus.messages import encode_message
 from consensus.replica import Replica
 from mgsnode.base.block import (
+    Block,
     Certificate,
     check_certificate,
     encode_block,
@@ -48,6 +49,7 @@ _BLOCK_TXS_LEAST = 64
 _BLOCK_TXS_STEP = 128
 _INBOX_MESSAGES_MAX = 1_024  # waiting from one peer (case 57); STATUS brings again what is dropped
 _INBOX_BYTES_MAX = 8 * 1024 * 1024
+_AHEAD_MAX = 4  # fetched blocks that are opened before their turn
 _OPENED_MAX = 8  # blocks whose opened transactions are kept until they are decided or given up
 
 
@@ -121,6 +123,7 @@ class Driver:
         self._tasks: set[asyncio.Task[None]] = set()
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._opened: dict[bytes, OpenedBlock] = {}
+        self._ahead: dict[bytes, asyncio.Task[OpenedBlock]] = {}  # by the block's bytes
         self._told_work = False
         self._block_txs = _BLOCK_TXS_FIRST
         self._asked_ms: int | None = None  # when our block under way was asked for
@@ -178,7 +181,7 @@ class Driver:
                 if done.done():
                     await done
         finally:
-            tasks = (loop, *self._tasks)
+            tasks = (loop, *self._tasks, *self._ahead.values())
             self._stopped = True
             for task in tasks:
                 task.cancel()
@@ -352,12 +355,15 @@ class Driver:
             self.post(ev.BlockChecked(effect.hash, f"a bad transaction: {error}", b""))
             return
 
-        def work() -> tuple[str | None, bytes]:
+        def work() -> tuple[str | None, bytes] | None:
             if opened.block.header.height <= self._ledger.head.header.height:
-                return "its height is decided", b""
+                return None  # a fetched block was quicker; nobody waits for this judgement
             return self._ledger.check(opened.block, opened.txs), encode_block(opened.block)
 
-        why, body = await self._in_thread(self.ledger_thread, work)
+        judged = await self._in_thread(self.ledger_thread, work)
+        if judged is None:
+            return
+        why, body = judged
         if why is None:
             self._keep_opened(effect.hash, opened)
         else:
@@ -413,7 +419,7 @@ class Driver:
         if why is not None:
             raise Malformed(why)
         try:
-            opened = await self._bodies.open(block)
+            opened = await self._open(certified.block, block)
         except (Malformed, Rejected) as error:
             raise Halted(f"height {height} is certified with a bad transaction: {error}") from None
 
@@ -429,6 +435,26 @@ class Driver:
         done = await self._in_thread(self.ledger_thread, work)
         if done is not None:
             self._advanced(done, opened.txs, certificate)
+
+    def prepare(self, certified: Certified) -> None:
+        """Opens a block that `apply` will soon be given, while the ledger works on one before."""
+        raw = certified.block
+        if raw not in self._ahead and len(self._ahead) < _AHEAD_MAX:
+            self._ahead[raw] = task = asyncio.ensure_future(self._open_bytes(raw))
+            task.add_done_callback(_look_at)
+
+    async def _open_bytes(self, raw: bytes) -> OpenedBlock:
+        return await self._bodies.open(open_block(raw))
+
+    async def _open(self, raw: bytes, block: Block) -> OpenedBlock:
+        """The block with its signatures checked, ahead of its turn if `prepare` was told."""
+        task = self._ahead.pop(raw, None)
+        for stale in self._ahead_below(block.header.height):
+            self._ahead.pop(stale).cancel()
+        return await self._bodies.open(block) if task is None else await task
+
+    def _ahead_below(self, height: int) -> list[bytes]:
+        return [raw for raw in self._ahead if header_of(raw).height <= height]
 
     def _fit_blocks(self) -> None:
         """Cuts the batch, not the round (case 37): our blocks shrink when one took too long.
@@ -473,3 +499,9 @@ class Driver:
         error = None if task.cancelled() else task.exception()
         if error is not None and not self._failure.done():
             self._failure.set_exception(error)
+
+
+def _look_at(task: asyncio.Task[OpenedBlock]) -> None:
+    """Takes note of a failure: whoever applies the block meets it again."""
+    if not task.cancelled():
+        task.exception()

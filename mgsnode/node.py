@@ -142,6 +142,7 @@ class Node:
             on_fetching=lambda on: self.driver.post(ev.Fetching(on)),
             on_liar=self._switch.penalise,
             spawn=self._spawn,
+            prepare=self.driver.prepare,
         )
         self.keeper = Keeper(
             Shelf(paths.snapshots, genesis),

@@ -10,8 +10,11 @@ in the row twice, so a liar costs one round in as many as there are peers.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Final, NamedTuple, Protocol
+
+import structlog
 
 from mgsnode.base.errors import Malformed
 from mgsnode.exchange import Certified
@@ -19,8 +22,12 @@ from state.chain import header_of
 
 RANGE_BLOCKS = 32  # of one question at most; fewer where the blocks are large
 RANGES_AHEAD = 4  # questions under way at once
+_OPENED_AHEAD = 2  # blocks whose signatures are checked while the ledger works on one
 _RETRY_S = 0.25
 _TRIES_MAX = 40  # ten seconds without one good block: stop and wait for the next hint
+_TELL_S: Final = 3.0
+
+_log = structlog.get_logger("mgsnode.sync")
 
 
 class Asker(Protocol):
@@ -28,6 +35,15 @@ class Asker(Protocol):
 
     async def blocks(self, peer: str, start: int, number: int) -> list[Certified]:
         """Certified blocks from a height on."""
+
+
+class _Question(NamedTuple):
+    """A range that was asked of a peer."""
+
+    peer: str
+    first: int
+    wanted: int
+    answer: asyncio.Future[list[Certified]]
 
 
 class Sync:
@@ -48,8 +64,11 @@ class Sync:
         on_fetching: Callable[[bool], None],
         on_liar: Callable[[str, str], None],
         spawn: Callable[[Awaitable[None]], None],
+        prepare: Callable[[Certified], None] = lambda _certified: None,
     ) -> None:
+        """`prepare` hears of blocks that `apply` will soon be given."""
         self._asker = asker
+        self._prepare = prepare
         self._height = height
         self._apply = apply
         self._on_fetching = on_fetching
@@ -57,7 +76,8 @@ class Sync:
         self._spawn = spawn
         self._hints: dict[str, int] = {}
         self._running = False
-        self._turn = 0
+        self._turn = 0  # rounds
+        self._number = 0  # questions of this round
         self._size = RANGE_BLOCKS
         self.fetching = False
 
@@ -79,6 +99,7 @@ class Sync:
 
     async def _run(self) -> None:
         tries = 0
+        teller = asyncio.ensure_future(self._tell())
         try:
             while self.target > self._height() and tries < _TRIES_MAX:
                 before = self._height()
@@ -90,8 +111,24 @@ class Sync:
                     tries += 1
                     await asyncio.sleep(_RETRY_S)
         finally:
+            teller.cancel()
             self._running = False
             self._set_fetching(False)
+
+    async def _tell(self) -> None:
+        """Says every few seconds how far it is, while it takes that long."""
+        start = before = self._height()
+        since = asyncio.get_running_loop().time()
+        while True:
+            await asyncio.sleep(_TELL_S)
+            height = self._height()
+            if height > before:
+                taken_s = asyncio.get_running_loop().time() - since
+                _log.info(
+                    "catching up", height=height, of=self.target,
+                    blocks_per_s=round((height - start) / taken_s),
+                )  # fmt: skip
+            before = height
 
     def _set_fetching(self, on: bool) -> None:
         if on != self.fetching:
@@ -99,31 +136,44 @@ class Sync:
             self._on_fetching(on)
 
     async def _round(self) -> None:
-        """Asks several peers for consecutive ranges and applies what came, in order."""
-        start = self._height() + 1
-        peers = sorted(p for p, height in self._hints.items() if height >= start)
-        if not peers:
-            return
-        size = self._size
-        self._turn += 1
-        questions = []
-        for number in range(RANGES_AHEAD):
-            first = start + number * size
-            able = [p for p in peers if self._hints[p] >= first]
+        """Asks peers for consecutive ranges, a few ahead, and applies what comes, in order."""
+        questions: deque[_Question] = deque()
+        self._turn += 1  # nobody is first in the row twice
+        self._number = 0
+        following = self._height() + 1
+        try:
+            while True:
+                following = self._ask_ahead(questions, following)
+                if not questions:
+                    return
+                question = questions.popleft()
+                blocks = await question.answer
+                if not blocks or not await self._apply_all(question, blocks):
+                    return
+                left = question.wanted - len(blocks)
+                if left > 0:  # the blocks are large: the rest of the range, from the same peer
+                    rest = self._ask(question.peer, question.first + len(blocks), left)
+                    questions.appendleft(rest)
+        finally:
+            for question in questions:
+                question.answer.cancel()
+
+    def _ask_ahead(self, questions: deque[_Question], first: int) -> int:
+        """Keeps a few questions under way; the height after the last one asked for."""
+        while len(questions) < RANGES_AHEAD:
+            able = sorted(p for p, height in self._hints.items() if height >= first)
             if not able:
                 break
-            peer = able[(self._turn + number) % len(able)]
-            wanted = min(size, self._hints[peer] - first + 1)
-            question = asyncio.ensure_future(self._fetch(peer, first, wanted))
-            questions.append((peer, first, wanted, question))
-        try:
-            for peer, first, wanted, question in questions:
-                blocks = await question
-                if not await self._apply_all(peer, first, blocks) or len(blocks) < wanted:
-                    return
-        finally:
-            for *_, question in questions:
-                question.cancel()
+            peer = able[(self._turn + self._number) % len(able)]
+            self._number += 1
+            wanted = min(self._size, self._hints[peer] - first + 1)
+            questions.append(self._ask(peer, first, wanted))
+            first += wanted
+        return first
+
+    def _ask(self, peer: str, first: int, wanted: int) -> _Question:
+        answer = asyncio.ensure_future(self._fetch(peer, first, wanted))
+        return _Question(peer, first, wanted, answer)
 
     async def _fetch(self, peer: str, first: int, wanted: int) -> list[Certified]:
         try:
@@ -145,15 +195,18 @@ class Sync:
             self._size = min(RANGE_BLOCKS, 2 * self._size)
         return blocks
 
-    async def _apply_all(self, peer: str, first: int, blocks: list[Certified]) -> bool:
+    async def _apply_all(self, question: _Question, blocks: list[Certified]) -> bool:
         """Applies what follows our head; False where that came to an end."""
-        for height, certified in enumerate(blocks, start=first):
+        for place, certified in enumerate(blocks):
+            height = question.first + place
+            for later in blocks[place + 1 : place + 1 + _OPENED_AHEAD]:
+                self._prepare(later)
             if height <= self._height():
                 continue  # decided here meanwhile
             try:
                 await self._apply(certified)
             except Malformed as error:
-                self._blame(peer, error.why)
+                self._blame(question.peer, error.why)
                 return False
             if self._height() < height:
                 return False

@@ -220,11 +220,12 @@ async def mesh(
     gateways: int = 4,
     start: bool = True,
     flags: dict[str, str] | None = None,
+    ago_ms: int = 0,
 ) -> AsyncIterator[Mesh]:
-    """A running network below `root`."""
+    """A network below `root`, its genesis `ago_ms` old; without `start` nobody runs."""
     monkeypatch.setattr(module, "Switch", FakeSwitch)
     monkeypatch.setattr(module, "RpcServer", FakeRpc)
-    genesis = dev_genesis(gateways=gateways, time_ms=time.time_ns() // 1_000_000)
+    genesis = dev_genesis(gateways=gateways, time_ms=time.time_ns() // 1_000_000 - ago_ms)
     made = Mesh(root, genesis, {"consensus.view_timeout_ms": "1000", **(flags or {})})
     for name in gateway_names(gateways):
         made.make_home(name)
