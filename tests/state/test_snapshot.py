@@ -336,3 +336,50 @@ def test_the_items_have_names_of_their_own(items: Items) -> None:
     names = [snapshot.item_name(item) for item in items]
     assert len(set(names)) == len(items)
     assert {HEAD, BLOCK, RECEIPTS} < set(names)
+
+
+def test_a_snapshot_after_a_barrier_leads_to_its_members_also_from_a_restored_store(
+    tmp_path: Path,
+) -> None:
+    from tests.state import test_ledger as small
+
+    def commit(ledger: Ledger, *txs: object) -> None:
+        built = small.build(ledger, *txs)  # type: ignore[arg-type]
+        header = built.block.header
+        seal = small.certify(header)
+        if ledger.head.validators.n == 3:
+            seal = seal._replace(bitmap=b"\x07")
+        ledger.commit(hash_header(header), seal)
+
+    def shot(path: Path, scratch: str) -> Items:
+        found: Items = {}
+        with Store.open(path) as store:
+            make_snapshot(store, small.GENESIS, tmp_path / scratch, found.__setitem__)
+        return found
+
+    registry, wallets = small.broken_registry(), small.Wallets(small.GENESIS)
+    path = tmp_path / "store"
+    ledger = Ledger.create(path, small.GENESIS, registry)
+    commit(ledger, wallets.tx(small.ALICE, "test_end"))
+    ledger.close()
+    at_barrier = shot(path, "s1")
+    assert open_head(at_barrier[HEAD], small.GENESIS).links == ()  # the old members sign it
+    restore.restore(tmp_path / "early", small.GENESIS, at_barrier.__getitem__)
+    for place in (path, tmp_path / "early"):
+        ledger = Ledger.open(place, small.GENESIS, registry)
+        assert ledger.head.validators.n == 3
+        before = ledger.members_before()
+        assert before is not None and before.n == 4
+        for _ in range(2):
+            commit(ledger)
+        ledger.close()
+    later = shot(path, "s2")
+    head = open_head(later[HEAD], small.GENESIS)
+    assert (head.header.era, len(head.links)) == (1, 1)
+    # A store that began at the barrier still has its block; one that began later, the link.
+    assert shot(tmp_path / "early", "s3") == later
+    restore.restore(tmp_path / "late", small.GENESIS, later.__getitem__)
+    assert shot(tmp_path / "late", "s4") == later
+    other = small.GENESIS._replace(gateways=small.GENESIS.gateways[:3])
+    with pytest.raises(Malformed, match="another chain"):
+        open_head(later[HEAD], other)
