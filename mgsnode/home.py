@@ -2,6 +2,7 @@
 
     config/config.toml  genesis.json  node_key.json  gateway_key.json
     journal/            the vote journal, made here only and never backed up
+    config/gateway_key.next.json  journal.next/    the next vote key, until the chain names it
     data/store          one LevelDB;  data/snapshots
 
 It is made once. What exists is never overwritten: a second `create_home` adds what is missing

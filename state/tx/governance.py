@@ -242,13 +242,13 @@ def take_effect(ctx: Context) -> Iterator[bytes]:
 
 
 def _due(ctx: Context) -> list[tuple[tuple[int, int], Queued]]:
-    """Rows of the queue at or below this height, in the order of asking."""
+    """Rows of the queue for this height, in the order of asking: none is older."""
     due: list[tuple[tuple[int, int], Queued]] = []
     for key, queued in ctx.draft.items(QUEUE):
         if key[0] > ctx.height:
             break
         due.append((key, queued))
-    return sorted(due, key=lambda item: item[0][1])
+    return due
 
 
 def _concerns_seats(ctx: Context, queued: Queued) -> bool:

@@ -14,6 +14,7 @@ from mgsnode.base.codec import encode
 from mgsnode.base.errors import Rejected
 from mgsnode.base.keys import Signed
 from mgsnode.base.validators import faults_of, quorum_of
+from state.context import PARAM, Param, Params
 from state.draft import Draft
 from state.tx.gateways import ERA, GATEWAY, Gateway
 from state.tx.governance import EVIDENCE, PROPOSAL, QUEUE, Proposal, needed
@@ -314,6 +315,39 @@ def test_case_24_evidence_of_an_earlier_era_is_judged_by_the_set_of_that_era() -
     assert reason(w, w.do(ALICE, "gov_evidence", "prepare", *now)) == "NOT_EVIDENCE"
     assert w.do(ALICE, "gov_evidence", "prepare", one, two).code == 0
     assert gateway(w, "g1").status == "suspended"
+
+
+def test_case_24_each_of_the_two_must_be_signed() -> None:
+    w = world()
+    kind, one, two = _contradiction(w)
+    forged = two[0], one[1]
+    for pair in ((one, forged), (forged, one)):
+        assert reason(w, w.do(ALICE, "gov_evidence", kind, *pair)) == "NOT_EVIDENCE"
+    assert gateway(w, "g1").status == "active"
+
+
+def test_a_liar_on_a_main_chain_of_four_keeps_only_its_seat() -> None:
+    w = world(network="main")
+    assert w.do(ALICE, "gov_evidence", *_contradiction(w)).code == 0
+    w.block()
+    assert members(w) == "g0 g1 g2 g3"
+    assert reason(w, w.do(OP1, "gov_vote", bytes(32), True)) == "GATEWAY_NOT_ACTIVE"
+    asked = w.block(propose(w, "join", join_args(w), after=4))[0].txid
+    w.block(w.tx(OP2, "gov_vote", asked, True), w.tx(OP3, "gov_vote", asked, True))
+    for _ in range(4):
+        w.block()
+    assert members(w) == "g0 g2 g3 nova"
+    assert w.broken_laws() == []
+
+
+def test_a_parameter_that_was_read_is_read_again_after_its_change() -> None:
+    w = world()
+    params = Params(w.draft, w.registry.defaults)
+    before = params["fee_base"]
+    w.draft.put(PARAM, "fee_base", Param(before + 1))
+    assert params["fee_base"] == before
+    params.forget("fee_base")
+    assert params["fee_base"] == before + 1
 
 
 def test_case_24_swapped_evidence_is_the_same_evidence() -> None:
