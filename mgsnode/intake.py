@@ -32,7 +32,7 @@ _RETRY_MS = 500
 class Door(Protocol):
     """The part of the ledger that judges at the door."""
 
-    def open_tx(self, raw: bytes) -> Transaction:
+    def open_tx(self, raw: bytes, *, signed_hash: bytes | None = None) -> Transaction:
         """Opened, else `Malformed` or `Rejected`."""
 
     def check_admission(self, tx: Transaction) -> None:
@@ -149,11 +149,12 @@ class Intake:
         return answers
 
     def _open(self, raw: bytes) -> Transaction | MgsError:
-        waiting = self._mempool.by_signed_hash(signed_hash_of(raw))
+        signed_hash = signed_hash_of(raw)
+        waiting = self._mempool.by_signed_hash(signed_hash)
         if waiting is not None:
             return waiting  # the very same bytes: opened and checked already
         try:
-            tx = self._door.open_tx(raw)
+            tx = self._door.open_tx(raw, signed_hash=signed_hash)
             if tx.txid in self._mempool:
                 return tx
             if tx.txid in self._aside:

@@ -296,6 +296,11 @@ class Ledger:
         return chain.read_certificate_bytes(self._store, height)
 
     @property
+    def base(self) -> int:
+        """The height of the snapshot that this store began with; 0: it holds the whole chain."""
+        return chain.read_base(self._store)[0]
+
+    @property
     def store_stats(self) -> StoreStats:
         """What the store has written since it was opened."""
         return self._store.stats
@@ -306,12 +311,12 @@ class Ledger:
 
     # At the door --------------------------------------------------------------------------
 
-    def open_tx(self, raw: bytes) -> Transaction:
+    def open_tx(self, raw: bytes, *, signed_hash: bytes | None = None) -> Transaction:
         """A transaction of this chain whose kind is known and whose fields are well-formed.
 
         Raises `Malformed` or `Rejected`. Its signatures are not checked.
         """
-        tx = open_transaction(raw, self.genesis_hash)
+        tx = open_transaction(raw, self.genesis_hash, signed_hash=signed_hash)
         kind = self.registry.kinds.get(tx.body.kind)
         if kind is None:
             raise Rejected(UNKNOWN_KIND)
@@ -378,7 +383,8 @@ class Ledger:
                 continue
             size += len(tx.raw) + _TX_OVERHEAD
             included.append(tx)
-        kept = self._close(parent, draft, run.finish(), included, timestamp_ms)
+        body_root = txs_root([tx.signed_hash for tx in included])
+        kept = self._close(parent, draft, run.finish(), included, timestamp_ms, body_root)
         self._kept[kept.hash] = kept
         return Built(kept.block, tuple(included), tuple(skipped), tuple(bugs))
 
@@ -425,7 +431,9 @@ class Ledger:
                 run.apply(tx)
             except Rejected as refusal:
                 return f"its transaction {index} may not enter a block: {refusal.name}"
-        return self._close(parent, draft, run.finish(), txs, header.timestamp_ms)
+        outcome = run.finish()
+        # `_check_body` has compared the header's txs_root with the transactions.
+        return self._close(parent, draft, outcome, txs, header.timestamp_ms, header.txs_root)
 
     def _check_header(self, header: Header, parent: Head) -> str | None:
         before = parent.header
@@ -466,8 +474,9 @@ class Ledger:
         outcome: Outcome,
         txs: Sequence[Transaction],
         timestamp_ms: int,
+        body_root: bytes,
     ) -> _Kept:
-        """An executed block with its validators, roots and header."""
+        """An executed block with its validators, roots and header; `body_root` is its txs_root."""
         before = parent.header
         era, height = _era_after(before), before.height + 1
         changes = draft.changes()
@@ -483,7 +492,7 @@ class Ledger:
             height=height,
             parent_hash=parent.hash,
             timestamp_ms=timestamp_ms,
-            txs_root=txs_root([tx.signed_hash for tx in txs]),
+            txs_root=body_root,
             receipts_root=receipts_root(outcome.encoded),
             state_root=root,
             valset_hash=parent.validators.hash,

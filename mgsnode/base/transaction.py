@@ -108,8 +108,10 @@ def sign_transaction(body: Body, keys: Sequence[SigningKey]) -> bytes:
     return seal(body_bytes, [(key.public_key, key.sign(message)) for key in keys])
 
 
-def open_transaction(raw: bytes, genesis_hash: bytes) -> Transaction:
-    """From untrusted bytes to a `Transaction`.
+def open_transaction(
+    raw: bytes, genesis_hash: bytes, *, signed_hash: bytes | None = None
+) -> Transaction:
+    """From untrusted bytes to a `Transaction`; `signed_hash` is theirs, if it is known already.
 
     Raises `Malformed` where the bytes are not a transaction, `Rejected(WRONG_CHAIN)` where
     they are one of another chain.
@@ -126,7 +128,7 @@ def open_transaction(raw: bytes, genesis_hash: bytes) -> Transaction:
         raise Rejected(WRONG_CHAIN)
     return Transaction(
         raw=raw,
-        signed_hash=signed_hash_of(raw),
+        signed_hash=signed_hash or signed_hash_of(raw),
         body_bytes=body_bytes,
         txid=txid_of(body_bytes),
         body=body,

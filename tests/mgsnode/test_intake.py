@@ -50,7 +50,7 @@ class OpenDoor:
         self.head: dict[bytes, int] = {}
         self.opened = 0
 
-    def open_tx(self, raw: bytes) -> Transaction:
+    def open_tx(self, raw: bytes, *, signed_hash: bytes | None = None) -> Transaction:
         self.opened += 1
         return open_transaction(raw, ZERO_HASH)
 
