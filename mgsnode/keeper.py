@@ -48,11 +48,15 @@ class Keeper:
         self._spawn = spawn
         self._is_making = False
         self._stopped = False
+        shelf.sweep()
         self._heights = shelf.heights()
 
-    def on_committed(self, height: int, *, is_behind: bool) -> None:
-        """A height is durable: perhaps it is one of those that all make a snapshot of."""
-        if self._every and height % self._every == 0 and not is_behind:
+    def on_committed(self, height: int, *, is_busy: bool) -> None:
+        """A height is durable: perhaps it is one of those that all make a snapshot of.
+
+        Not of a node that is catching up or has no room on its disk (`is_busy`).
+        """
+        if self._every and height % self._every == 0 and not is_busy:
             self._start()
 
     def look(self) -> None:

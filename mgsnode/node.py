@@ -386,7 +386,7 @@ class Node:
         self._watch.on_block(len(txs))
         self.api.on_committed(committed, txs)
         height = committed.block.header.height
-        self.keeper.on_committed(height, is_behind=self.sync.fetching)
+        self.keeper.on_committed(height, is_busy=self.sync.fetching or bool(self._stalled))
         for peer in self._roster.peers:
             if peer.role == OBSERVER:
                 self.exchange.tell_head(peer.name, committed.block.header.height)

@@ -31,6 +31,7 @@ from state.store import Rows
 
 WANTED: Final = "wanted"  # a file with this name asks the running node for a snapshot
 _MAKING: Final = ".making"
+_SORTING: Final = ".sorting"
 
 
 class Shelf:
@@ -82,7 +83,7 @@ class Shelf:
 
         height = read_head(rows)[0].height
         making = self.making(height)
-        scratch = self.root / f"{height}.sorting"
+        scratch = self.root / f"{height}{_SORTING}"
         shutil.rmtree(scratch, ignore_errors=True)
         shutil.rmtree(making)
         making.mkdir()
@@ -115,6 +116,12 @@ class Shelf:
         old = [height for height in self.heights() if height != base]
         for height in old[: max(0, len(old) - keep)]:
             shutil.rmtree(self.folder(height), ignore_errors=True)
+
+    def sweep(self) -> None:
+        """Throw away what interrupted work left; nobody may be making one."""
+        for path in self.root.glob("*.*") if self.root.is_dir() else ():
+            if path.suffix in (_MAKING, _SORTING):
+                shutil.rmtree(path, ignore_errors=True)
 
     def is_wanted(self) -> bool:
         """Whether somebody asked for a snapshot since the last call."""
