@@ -97,10 +97,16 @@ def _voted_height(journal: Path) -> int:
 def audit_rpc(url: str, genesis: Genesis, *, progress: Progress = _quiet) -> AuditResult:
     """Replay the chain of `genesis` that the node at `url` shows, up to the head it has now.
 
-    Call it outside of an event loop. Raises `Unreachable`, `RpcFailure`, or `Corrupt` for
-    answers that are none.
+    Call it outside of an event loop. Raises `Unreachable`, `RpcFailure`, `Corrupt` for answers
+    that are none, and `ConfigError` for a node that began with a snapshot.
     """
     with _asking(url) as node, TemporaryDirectory(prefix=_SCRATCH) as scratch:
+        since = node.since()
+        if since > 0:
+            raise ConfigError(
+                f"the node at {url} has the chain from height {since} on: audit its home, or a "
+                "node with all of it"
+            )
         return audit_source(node, genesis, Path(scratch) / "replay", progress=progress)
 
 
@@ -164,6 +170,11 @@ class _Node:
     def genesis(self) -> Genesis:
         """The genesis that the node names, as it hashes."""
         return open_genesis(_hex(self._ask("chain_genesis"), "encoded"))
+
+    def since(self) -> int:
+        """The first height that the node has; 0 for a node that does not say."""
+        status = self._ask("node_status")
+        return _int(status, "since") if "since" in status else 0
 
     def head(self) -> int:
         return _int(self._ask("chain_head"), "height")

@@ -107,6 +107,7 @@ class Node:
         self._demoted = ""
         genesis = load_home_genesis(home)
         self.ledger = Ledger.open(paths.store, genesis)
+        self._base = self.ledger.base
         self._certificate = keys.transport.certificate
         self.name = name_of(self.ledger.gateways(), self._certificate) or keys.transport.name
         self._roster = self._read_roster()
@@ -148,7 +149,7 @@ class Node:
             Shelf(paths.snapshots, genesis),
             every=settings.store.snapshot_every,
             keep=settings.store.snapshots_kept,
-            base=self.ledger.base,
+            base=self._base,
             view=self.ledger.view,
             spawn=self._spawn,
         )
@@ -496,6 +497,8 @@ class Node:
             mempool_txs=len(self.mempool),
             mempool_bytes=self.mempool.bytes,
             uptime_s=int(time.monotonic() - self._since),
+            target=max(self.sync.target, head.header.height),
+            since=self._base,
         )
 
     def peers(self) -> Sequence[PeerStatus]:

@@ -59,6 +59,8 @@ class NodeStatus(NamedTuple):
     mempool_txs: int
     mempool_bytes: int
     uptime_s: int
+    target: int = 0  # the highest height that a peer claims, a hint; not below `height`
+    since: int = 0  # the first height whose block is here: 0, or that of the snapshot it began with
 
 
 class PeerStatus(NamedTuple):

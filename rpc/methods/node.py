@@ -45,6 +45,7 @@ METHODS: Final = (
             role=enum("validator", "observer"), height=HEIGHT, block_hash=HASH,
             block_time_ms=TIME_MS, state_root=HASH, era=INT, view=INT, primary=TEXT,
             syncing=BOOL, peers=INT, mempool_txs=INT, mempool_bytes=INT, uptime_s=INT,
+            target=INT, since=INT,
         ),
         run=_status,
     ),

@@ -69,7 +69,8 @@ def test_an_empty_home_begins_with_a_snapshot_of_its_peers_and_votes_again(net: 
     settle(net)
     base = min(snapshots(net, 3))
     assert base >= 20
-    assert call(net.nodes[3].rpc, "chain_block", [base + 1])
+    assert call(net.nodes[3].rpc, "node_status")["since"] == base
+    assert "from height" in mgsnode("audit", "--rpc", net.nodes[3].rpc, code=3)
     for at in (base, base + 1, height(net, 3)):
         blocks = [call(node.rpc, "chain_block", [at])["hash"] for node in net.nodes]
         assert len(set(blocks)) == 1

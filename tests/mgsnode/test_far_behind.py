@@ -65,6 +65,7 @@ async def test_a_node_far_behind_catches_up_while_the_network_goes_on(
             seen = set()
             while node.height < blocks:
                 status = node.status()
+                assert status.height <= status.target and status.since == 0
                 seen.add((status.syncing, (node.ready() or "")[:11]))
                 assert time.monotonic() - start < blocks / 10, f"height {node.height}"
                 await net.nodes[names[0]].api.submit(net.pay("chloe"))
