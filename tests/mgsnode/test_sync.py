@@ -288,3 +288,25 @@ async def test_our_own_corruption_is_not_the_peers_fault() -> None:
     with pytest.raises(Corrupt):
         await world.rest()
     assert not world.liars and not world.sync._running
+
+
+async def test_the_next_blocks_of_a_range_are_told_ahead_of_their_turn() -> None:
+    from state.chain import header_of
+
+    world = World({"a": Peer(40)})
+    ahead: list[tuple[int, int]] = []
+    world.sync._prepare = lambda block: ahead.append((world.height, header_of(block.block).height))
+    world.sync.hint("a", 40)
+    await world.rest()
+    assert world.applied == list(range(1, 41))
+    assert (0, 2) in ahead and (0, 3) in ahead
+    assert all(0 < height - at <= 1 + module._OPENED_AHEAD for at, height in ahead)
+
+
+async def test_the_rest_of_a_range_that_did_not_fit_is_asked_of_the_same_peer_at_once() -> None:
+    world = World({"a": Peer(64, most=5)})
+    world.sync.hint("a", 64)
+    await world.rest()
+    assert world.applied == list(range(1, 65))
+    asked = world.peers["a"].asked
+    assert len(asked) == len(set(asked)) and len(asked) < 24  # nothing was asked for twice
