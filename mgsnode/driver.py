@@ -33,7 +33,7 @@ from mgsnode.base.codec import Value, encode
 from mgsnode.base.errors import Corrupt, Malformed, Rejected
 from mgsnode.base.keys import Signed
 from mgsnode.base.limits import BLOCK_TXS_MAX
-from mgsnode.base.transaction import BAD_NONCE, Transaction
+from mgsnode.base.transaction import BAD_NONCE, VALID_TOO_LONG, Transaction
 from mgsnode.base.validators import ValidatorSet
 from mgsnode.bodies import Bodies, Missing, OpenedBlock
 from mgsnode.exchange import Certified
@@ -44,6 +44,7 @@ from state.ledger import Built, Committed, Ledger
 
 T = TypeVar("T")
 _log = structlog.get_logger("mgsnode.driver")
+_LATER = frozenset({BAD_NONCE[0], VALID_TOO_LONG[0]})  # a later block may hold it
 _BLOCK_TXS_FIRST = 512  # our first block's size; then it follows what proves possible
 _BLOCK_TXS_LEAST = 64
 _BLOCK_TXS_STEP = 128
@@ -283,7 +284,7 @@ class Driver:
         wall_ms = now().wall_ms
         for tx in self._mempool.next_ones():
             try:
-                self._ledger.check_admission(tx)
+                self._ledger.check_admission(tx, wall_ms=wall_ms)
             except Rejected:
                 self._mempool.discard(tx.txid)
                 continue
@@ -340,7 +341,7 @@ class Driver:
         for skipped in built.skipped:
             if skipped.refusal is None:
                 self._on_quarantine(skipped.txid)
-            if skipped.refusal is None or skipped.refusal.code != BAD_NONCE[0]:
+            if skipped.refusal is None or skipped.refusal.code not in _LATER:
                 self._mempool.discard(skipped.txid)
         for text in built.bugs:
             _log.error("a transaction broke the ledger; it is set aside", traceback=text)

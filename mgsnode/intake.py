@@ -35,7 +35,7 @@ class Door(Protocol):
     def open_tx(self, raw: bytes, *, signed_hash: bytes | None = None) -> Transaction:
         """Opened, else `Malformed` or `Rejected`."""
 
-    def check_admission(self, tx: Transaction) -> None:
+    def check_admission(self, tx: Transaction, *, wall_ms: int = 0) -> None:
         """`Rejected` where no block could hold it."""
 
     def next_nonce(self, sender: bytes, lane: int) -> int:
@@ -73,6 +73,7 @@ class Intake:
         verifier: Verifier,
         *,
         now_ms: Callable[[], int],
+        wall_ms: Callable[[], int],
         gossip: Callable[[bytes], None],
         on_liar: Callable[[str, str], None],
         on_work: Callable[[], None],
@@ -81,6 +82,7 @@ class Intake:
         self._mempool = mempool
         self._verifier = verifier
         self._now_ms = now_ms
+        self._wall_ms = wall_ms
         self._gossip = gossip
         self._on_liar = on_liar
         self._on_work = on_work
@@ -159,7 +161,7 @@ class Intake:
                 return tx
             if tx.txid in self._aside:
                 raise Busy("this transaction is set aside on this node", 60_000)
-            self._door.check_admission(tx)
+            self._door.check_admission(tx, wall_ms=self._wall_ms())
             self._mempool.has_room_for(tx)
         except (Malformed, Rejected, Busy) as refusal:
             self.refused += 1
@@ -180,7 +182,7 @@ class Intake:
     def is_admitted(self, tx: Transaction) -> bool:
         """Whether a waiting transaction could still enter a block, as the head is now."""
         try:
-            self._door.check_admission(tx)
+            self._door.check_admission(tx, wall_ms=self._wall_ms())
         except Rejected:
             return False
         return True

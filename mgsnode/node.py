@@ -132,6 +132,7 @@ class Node:
             self.mempool,
             self._verifier,
             now_ms=_mono_ms,
+            wall_ms=lambda: time.time_ns() // 1_000_000,
             gossip=lambda payload: _ignore(self._switch.broadcast(Channel.TX, payload)),
             on_liar=self._switch.penalise,
             on_work=self.driver.tell_work,

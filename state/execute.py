@@ -219,6 +219,7 @@ def check_envelope(
     tx: Transaction,
     *,
     time_ms: int,
+    ahead_ms: int = 0,
     is_signed: bool = True,
 ) -> tuple[Kind, int, Account]:
     """(kind, fee, sender) of a transaction that may enter a block of that time but for its nonce.
@@ -231,8 +232,9 @@ def check_envelope(
         raise Rejected(UNKNOWN_KIND)
     if body.valid_until < time_ms:
         raise Rejected(EXPIRED, valid_until=body.valid_until)
-    if body.valid_until > time_ms + TX_LIFETIME_MS_MAX:
-        raise Rejected(VALID_TOO_LONG, highest=time_ms + TX_LIFETIME_MS_MAX)
+    latest = time_ms + ahead_ms + TX_LIFETIME_MS_MAX
+    if body.valid_until > latest:
+        raise Rejected(VALID_TOO_LONG, highest=latest)
     sender = account_of(reader, body.sender)
     if is_signed:
         _check_authorised(reader, kind, tx, sender)

@@ -323,15 +323,18 @@ class Ledger:
         kind.fields.check(tx.body.fields)
         return tx
 
-    def check_admission(self, tx: Transaction) -> None:
+    def check_admission(self, tx: Transaction, *, wall_ms: int = 0) -> None:
         """`Rejected` if no block after the head could hold it as things stand.
 
-        A nonce above the next one is fine here: it waits.
+        A nonce above the next one is fine here: it waits. `wall_ms` is about what the next
+        block's time will be: a wallet may have taken its `valid_until` from a node that has
+        decided a block more.
         """
         door = self._door.open()
+        soonest_ms = self.head.header.timestamp_ms + 1
         check_envelope(
             self.registry, door, self._door.params, tx,
-            time_ms=self.head.header.timestamp_ms + 1,
+            time_ms=soonest_ms, ahead_ms=max(0, wall_ms - soonest_ms),
         )  # fmt: skip
         body = tx.body
         expected = next_nonce(account_of(door, body.sender), body.lane)

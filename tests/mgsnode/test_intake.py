@@ -54,7 +54,7 @@ class OpenDoor:
         self.opened += 1
         return open_transaction(raw, ZERO_HASH)
 
-    def check_admission(self, tx: Transaction) -> None:
+    def check_admission(self, tx: Transaction, *, wall_ms: int = 0) -> None:
         if tx.body.nonce < self.next_nonce(tx.body.sender, 0):
             raise Rejected(BAD_NONCE, next=self.next_nonce(tx.body.sender, 0))
 
@@ -75,6 +75,7 @@ class World:
             self.mempool,
             self.verifier,
             now_ms=lambda: 0,
+            wall_ms=lambda: 0,
             gossip=self.told.append,
             on_liar=lambda peer, why: self.liars.append((peer, why)),
             on_work=self.work,

@@ -22,7 +22,7 @@ from mgsnode.base.errors import ConfigError, Corrupt, Locked, Malformed, Rejecte
 from mgsnode.base.genesis import Genesis
 from mgsnode.base.hashing import ZERO_HASH
 from mgsnode.base.keys import Signed, statement
-from mgsnode.base.limits import BLOCK_BYTES_MAX
+from mgsnode.base.limits import BLOCK_BYTES_MAX, TX_LIFETIME_MS_MAX
 from mgsnode.base.transaction import Transaction
 from state.chain import read_head, read_receipts, read_transaction
 from state.fields import Struct
@@ -294,6 +294,12 @@ def test_admission_says_what_can_never_enter(ledger: Ledger) -> None:
     with pytest.raises(Rejected, match="EXPIRED"):
         head_ms = ledger.head.header.timestamp_ms
         ledger.check_admission(wallets.pay(ALICE, BOB, valid_until=head_ms))
+    farthest = head_ms + 60_000 + TX_LIFETIME_MS_MAX  # of a node that is a minute ahead of ours
+    far = wallets.pay(ALICE, BOB, valid_until=farthest)
+    ledger.check_admission(far, wall_ms=head_ms + 60_000)
+    for wall_ms in (0, head_ms + 59_999):
+        with pytest.raises(Rejected, match="VALID_TOO_LONG"):
+            ledger.check_admission(far, wall_ms=wall_ms)
     with pytest.raises(Rejected, match="FEE_UNAFFORDABLE"):
         ledger.check_admission(wallets.pay(Person("poor"), BOB))
 
