@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from consensus.core import Core
-from consensus.messages import complain_fields
+from consensus.messages import REASON_CHARS_MAX, complain_fields
 from mgsnode.base.keys import Signed
 
 
@@ -11,7 +11,7 @@ def complain(core: Core, reason: str) -> None:
     """Says that we want to leave this view, once; resent each second while it stands."""
     if core.me is None or core.demoted is not None or core.complaint is not None:
         return
-    core.complaint = reason[:128]
+    core.complaint = reason[:REASON_CHARS_MAX]
     say_complaint(core)
 
 

@@ -18,6 +18,9 @@ from mgsnode.base.hashing import HASH_BYTES
 from mgsnode.base.keys import SIGNATURE_BYTES, Signed
 from mgsnode.base.limits import BLOCK_TXS_MAX, FRAME_BYTES_MAX, VALIDATORS_MAX, WINDOW
 
+REASON_CHARS_MAX = 128  # a complaint's reason is for a log line
+_ENTRIES_MAX = 8  # the widest window that the rules hold for
+assert WINDOW <= _ENTRIES_MAX
 _BITMAP_BYTES_MAX = (VALIDATORS_MAX + 7) // 8
 
 
@@ -209,7 +212,7 @@ def complain_fields(era: int, view: int, member: int) -> bytes:
 
 
 def _open_complain(fields: bytes, tail: Value) -> Complain:
-    if type(tail) is not str or len(tail) > 128:
+    if type(tail) is not str or len(tail) > REASON_CHARS_MAX:
         raise Malformed("a complaint's reason is a short text")
     era, view, member = _items(fields, "iii")
     return Complain(era, view, member, tail)  # type: ignore[arg-type]
@@ -248,7 +251,7 @@ def open_view_change(fields: bytes, tail: Value = ()) -> ViewChange:
     items = _items(fields, "iiihttti")
     era, view, height, block_hash, certificate, leave, prepared, member = items
     assert type(certificate) is tuple and type(prepared) is tuple
-    if len(certificate) > 1 or len(prepared) > max(WINDOW, 8):
+    if len(certificate) > 1 or len(prepared) > _ENTRIES_MAX:
         raise Malformed("a view change carries one certificate and a window of entries")
     return ViewChange(
         era,  # type: ignore[arg-type]
@@ -274,7 +277,7 @@ def _open_new_view(fields: bytes, tail: Value) -> NewView:
     assert type(changes) is tuple and type(headers) is tuple
     if type(tail) is not tuple or len(tail) != len(headers):
         raise Malformed("a new view has one proposal signature for each header")
-    if len(changes) > VALIDATORS_MAX or len(headers) > max(WINDOW, 8):
+    if len(changes) > VALIDATORS_MAX or len(headers) > _ENTRIES_MAX:
         raise Malformed("a new view carries too much")
     pairs = tuple(items_of(change, "bb") for change in changes)
     if any(type(item) is not bytes for item in (*headers, *tail)):

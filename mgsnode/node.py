@@ -23,7 +23,7 @@ import structlog
 from consensus import effects as fx
 from consensus import events as ev
 from consensus.core import Config, Head
-from consensus.journal import Opened, Recovered
+from consensus.journal import FORMAT, Opened, Recovered
 from consensus.replica import Replica
 from mgsnode.api import NodeApi, as_api
 from mgsnode.base.block import PROTOCOL_VERSION
@@ -212,7 +212,7 @@ class Node:
         stored = self.ledger.stored_block(head.header.height)
         assert stored is not None
         public_key = keys.vote.public_key if keys.vote is not None else bytes(32)
-        opened = Opened(1, self.ledger.genesis_hash, public_key)
+        opened = Opened(FORMAT, self.ledger.genesis_hash, public_key)
         barrier = head.header.next_valset_hash != head.header.valset_hash
         era = head.header.era + barrier
         replica = Replica(
