@@ -28,6 +28,7 @@ PAYMENTS_MAX = 1_000  # of one wallet: 200 s at least
 AMOUNT = 1_000  # micro-dollars, of each payment
 WALLET_DOLLARS = 1_000 * MICRO
 _POLL_S = 0.05
+_BATCH_ITEMS = 50  # of a JSON-RPC batch: a busy node answers so many well within `post`'s time
 _PACE_S = 0.15  # between two payments of a wallet: about 25 a second in all
 
 
@@ -57,6 +58,23 @@ def call(url: str, method: str, params: Json = (), *, timeout_s: float = 15.0) -
     if "error" in answer:
         raise Refusal(answer["error"])
     return answer["result"]
+
+
+def call_each(url: str, method: str, params: Sequence[Json]) -> list[Json]:
+    """The method's result for each of `params`, asked for in batches."""
+    results: list[Json] = []
+    for first in range(0, len(params), _BATCH_ITEMS):
+        batch = [
+            {"jsonrpc": "2.0", "id": number, "method": method, "params": asked}
+            for number, asked in enumerate(params[first : first + _BATCH_ITEMS], start=first)
+        ]
+        answers = {answer["id"]: answer for answer in post(url, json.dumps(batch).encode())}
+        for message in batch:
+            answer = answers[message["id"]]
+            if "error" in answer:
+                raise Refusal(answer["error"])
+            results.append(answer["result"])
+    return results
 
 
 def until(what: str, is_so: Callable[[], object], *, seconds: float = 30.0) -> float:
@@ -213,7 +231,8 @@ class Bank:
         for number, payer in enumerate(self.payers):
             account = call(url, "account_get", [address(f"wallet-{number}")])
             assert account["nonces"].get("0", 0) == payer.first + len(payer.paid)
-            fees = sum(int(call(url, "tx_status", [txid])["fee"]) for txid, _ in payer.paid)
+            told = call_each(url, "tx_status", [[txid] for txid, _ in payer.paid])
+            fees = sum(int(status["fee"]) for status in told)
             earned = AMOUNT * len(self.payers[number - 1].paid)
             spent = AMOUNT * len(payer.paid) + fees
             assert int(account["dollar"]) == self._before[number] + earned - spent
@@ -225,8 +244,10 @@ class Bank:
 def payments_of(url: str) -> dict[str, list[int]]:
     """txid -> the heights of the blocks that hold it (one, if all is well)."""
     found: dict[str, list[int]] = {}
-    for at in range(1, int(call(url, "node_status")["height"]) + 1):
-        for txid in call(url, "chain_block", [at])["txs"]:
+    heights = range(1, int(call(url, "node_status")["height"]) + 1)
+    blocks = call_each(url, "chain_block", [[at] for at in heights])
+    for at, block in zip(heights, blocks, strict=True):
+        for txid in block["txs"]:
             found.setdefault(txid, []).append(at)
     return found
 
@@ -244,8 +265,8 @@ def settle(net: Localnet, *, seconds: float = 30.0) -> int:
 
 def check_one_chain(net: Localnet, last: int) -> None:
     """All nodes hold the same block at each height up to `last`."""
-    for at in range(last + 1):
-        blocks = [call(node.rpc, "chain_block", [at]) for node in net.nodes]
+    chains = [call_each(n.rpc, "chain_block", [[at] for at in range(last + 1)]) for n in net.nodes]
+    for at, blocks in enumerate(zip(*chains, strict=True)):
         assert len({block["hash"] for block in blocks}) == 1, f"height {at}: {blocks}"
         assert all(block["header"] == blocks[0]["header"] for block in blocks)
 
