@@ -8,22 +8,9 @@ from state import execute
 from state.context import CLOCK, DUE
 from state.tx.dollar import REDEMPTION
 from state.tx.orders import ORDER
-from tests.state.scenarios import (
-    ALICE,
-    BOB,
-    LINES,
-    NETWORK_TERMS,
-    OP1,
-    SELLER,
-    _asked,
-    _claimed,
-    _completed,
-    _paid,
-    _pay,
-    _shipped,
-    new_world,
-    open_shop,
-)  # fmt: skip
+from tests.state.scenarios.base import ALICE, BOB, LINES, NETWORK_TERMS, OP1, SELLER, new_world
+from tests.state.scenarios.dollar import _asked, _claimed
+from tests.state.scenarios.orders import _completed, _paid, _pay, _shipped, open_shop
 from tests.state.world import DAY_MS, DOLLAR, World, h, make_genesis, reason
 
 HOUR_MS = 3_600_000

@@ -27,7 +27,7 @@ ALLOWED = {
     ("accounts.py", "frozenset"): "asks whether two are disjoint, is never walked",
 }
 PROGRAM = """
-from tests.state.scenarios import SCENARIOS, run
+from tests.state.scenarios.base import SCENARIOS, run
 from mgsnode.base.hashing import digest
 import json
 print(digest(b"mgs/test", json.dumps([run(case) for case in SCENARIOS]).encode()).hex())

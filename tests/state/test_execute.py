@@ -16,7 +16,7 @@ from state.fields import Struct
 from state.registry import Family, Kind, Registry, standard_registry
 from state.tx.accounts import ACCOUNT, Account, account_of, next_nonce
 from state.tx.money import transfer
-from tests.state.scenarios import ALICE, BOB, SELLER, new_world
+from tests.state.scenarios.base import ALICE, BOB, SELLER, new_world
 from tests.state.world import DOLLAR, FEE_MAX, Nothing, Person, World, h, make_genesis, reason
 
 TO_BOB = ((BOB.address, 5 * DOLLAR, ""),)
@@ -136,7 +136,7 @@ def test_a_strangers_signature_is_refused() -> None:
 
 
 def test_a_shop_is_not_opened_without_its_gateways_signature() -> None:
-    from tests.state.scenarios import shop_fields
+    from tests.state.scenarios.orders import shop_fields
 
     w = new_world()
     assert refused(w, w.tx(SELLER, "shop_open", *shop_fields())).facts == {"who": "cosigner"}
@@ -283,7 +283,7 @@ def test_every_envelope_refusal_has_a_name_and_is_met_somewhere() -> None:
 
 
 def test_hooks_are_called_in_the_order_of_the_family_numbers_in_the_same_transaction() -> None:
-    from tests.state.scenarios import _pay, open_shop
+    from tests.state.scenarios.orders import _pay, open_shop
 
     calls: list[tuple[int, bytes]] = []
 

@@ -19,12 +19,8 @@ from state.draft import Draft
 from state.tx.gateways import ERA, GATEWAY, Gateway
 from state.tx.governance import EVIDENCE, PROPOSAL, QUEUE, Proposal, needed
 from state.tx.membership import CHANGE, COUNTS, KEY_USE
-from tests.state.scenarios import (
-    ALICE,
-    OP0,
-    OP1,
-    OP2,
-    OP3,
+from tests.state.scenarios.base import ALICE, OP0, OP1, OP2, OP3
+from tests.state.scenarios.governance import (  # fmt: skip
     _contradiction,
     _proposed,
     consent,
@@ -34,7 +30,7 @@ from tests.state.scenarios import (
     propose,
     said,
     vote_key,
-)  # fmt: skip
+)
 from tests.state.world import DOLLAR, Person, World, make_genesis, reason
 
 

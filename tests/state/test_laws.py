@@ -17,19 +17,9 @@ from state.tx.dollar import POSITION, REDEMPTION
 from state.tx.gateways import ERA, GATEWAY, OPERATOR
 from state.tx.money import HOLD, TOTALS
 from state.tx.orders import LINES, ORDER, REFUNDED, SHOP
-from tests.state.scenarios import (
-    ALICE,
-    ARBITER,
-    BOB,
-    OP0,
-    OP1,
-    SELLER,
-    _asked,
-    _completed,
-    _shipped,
-    new_world,
-    shop_fields,
-)  # fmt: skip
+from tests.state.scenarios.base import ALICE, ARBITER, BOB, OP0, OP1, SELLER, new_world
+from tests.state.scenarios.dollar import _asked
+from tests.state.scenarios.orders import _completed, _shipped, shop_fields
 from tests.state.world import DOLLAR, Person, World, h, make_genesis
 
 STEPS = int(os.environ.get("MGS_LAW_STEPS", "40"))

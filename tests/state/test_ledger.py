@@ -33,7 +33,8 @@ from state.tx.accounts import ACCOUNT
 from state.tx.dollar import BY_HOLDER
 from state.tx.gateways import GATEWAY
 from state.tx.orders import ALL_SHOPS, OF_BUYER, OF_SHOP
-from tests.state.scenarios import ALICE, ARBITER, BOB, LINES, OP1, SELLER, shop_fields
+from tests.state.scenarios.base import ALICE, ARBITER, BOB, LINES, OP1, SELLER
+from tests.state.scenarios.orders import shop_fields
 from tests.state.world import DOLLAR, START_MS, Person, World, h, make_genesis
 
 GENESIS = make_genesis(funded=[ALICE, BOB, SELLER], arbiters=[ARBITER])

@@ -15,7 +15,8 @@ from state.tx.dollar import REDEMPTION
 from state.tx.money import held, release
 from state.tx.orders import COMMISSION, FAMILY_NUMBER, ORDER, SHOP, Order, network_fee, shares
 from tests.state import test_laws
-from tests.state.scenarios import ALICE, ARBITER, BOB, OP1, SELLER, new_world, shop_fields
+from tests.state.scenarios.base import ALICE, ARBITER, BOB, OP1, SELLER, new_world
+from tests.state.scenarios.orders import shop_fields
 from tests.state.world import DOLLAR, World
 
 BP = st.integers(0, 10_000)

@@ -15,7 +15,7 @@ from state.draft import Draft, StateReader
 from state.execute import BlockRun
 from state.registry import standard_registry
 from state.trie import update
-from tests.state.scenarios import SCENARIOS, VECTORS, run
+from tests.state.scenarios.base import SCENARIOS, VECTORS, run
 
 PATHS = sorted(path for path in VECTORS.rglob("*.json") if path.name != "base.json")
 
@@ -124,7 +124,7 @@ def test_every_event_has_the_values_that_its_schema_says() -> None:
 
 
 def _events(case: Any) -> list[tuple[str, Any]]:
-    from tests.state.scenarios import new_world
+    from tests.state.scenarios.base import new_world
 
     w = new_world()
     tx = case.prepare(w)

@@ -1,0 +1,262 @@
+"""What may happen to each kind of the orders family."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mgsnode.base.limits import INT_MAX
+from mgsnode.base.transaction import Transaction
+from state.tx.gateways import GATEWAY
+from state.tx.orders import SHOP
+from tests.state.scenarios.base import (
+    ALICE,
+    ARBITER,
+    BOB,
+    LINES,
+    NETWORK_TERMS,
+    OP1,
+    SELLER,
+    fund,
+    scenario,
+)
+from tests.state.world import (
+    DAY_MS,
+    DOLLAR,
+    World,
+    h,
+)
+
+
+def shop_fields(**over: Any) -> tuple[Any, ...]:
+    ship, complete, window, holdback, commission = NETWORK_TERMS
+    fields = {
+        "name": "Teas", "gateway": "g1", "ship": ship, "complete": complete, "window": window,
+        "holdback": holdback, "commission": commission, "arbiter": ARBITER.address,
+    }  # fmt: skip
+    return tuple({**fields, **over}.values())
+
+
+def open_shop(w: World, **over: Any) -> bytes:
+    receipt = w.do(SELLER, "shop_open", *shop_fields(**over), also=[OP1])
+    assert receipt.code == 0, receipt
+    return receipt.txid
+
+
+def _pay(w: World, shop: bytes, lines: Any = LINES, **how: Any) -> Transaction:
+    return w.tx(ALICE, "order_pay", shop, lines, (), (), (), **how)
+
+
+def _paid(w: World, **over: Any) -> bytes:
+    return w.block(_pay(w, open_shop(w, **over)))[0].txid
+
+
+def _shipped(w: World, **over: Any) -> bytes:
+    order = _paid(w, **over)
+    assert w.do(SELLER, "order_ship", order, "parcel 7").code == 0
+    return order
+
+
+def _completed(w: World, **over: Any) -> bytes:
+    order = _shipped(w, **over)
+    assert w.do(ALICE, "order_complete", order).code == 0
+    return order
+
+
+@scenario("orders")
+def shop_open(w: World) -> Transaction:
+    return w.tx(SELLER, "shop_open", *shop_fields(), also=[OP1])
+
+
+@scenario("orders", "UNKNOWN_GATEWAY")
+def shop_open_under_an_unknown_gateway(w: World) -> Transaction:
+    return w.tx(SELLER, "shop_open", *shop_fields(gateway="g9"))
+
+
+@scenario("orders", "GATEWAY_NOT_ACTIVE")
+def shop_open_under_a_leaving_gateway(w: World) -> Transaction:
+    gateway = w.draft.get(GATEWAY, "g1")
+    assert gateway is not None
+    w.draft.put(GATEWAY, "g1", gateway._replace(status="leaving"))
+    return w.tx(SELLER, "shop_open", *shop_fields(), also=[OP1])
+
+
+@scenario("orders", "TERMS_OUT_OF_BOUNDS")
+def shop_open_with_a_long_ship_deadline(w: World) -> Transaction:
+    return w.tx(SELLER, "shop_open", *shop_fields(ship=14 * DAY_MS + 1), also=[OP1])
+
+
+@scenario("orders", "TERMS_OUT_OF_BOUNDS")
+def shop_open_with_too_much_commission(w: World) -> Transaction:
+    return w.tx(SELLER, "shop_open", *shop_fields(commission=5_001), also=[OP1])
+
+
+@scenario("orders", "ARBITER_NOT_LISTED")
+def shop_open_with_a_friend_as_arbiter(w: World) -> Transaction:
+    return w.tx(SELLER, "shop_open", *shop_fields(arbiter=BOB.address), also=[OP1])
+
+
+@scenario("orders", "ARBITER_LINKED")
+def shop_open_by_the_arbiter(w: World) -> Transaction:
+    fund(w, ARBITER, 10)
+    return w.tx(ARBITER, "shop_open", *shop_fields(), also=[OP1])
+
+
+@scenario("orders")
+def order_pay(w: World) -> Transaction:
+    return _pay(w, open_shop(w))
+
+
+@scenario("orders", "UNKNOWN_SHOP")
+def order_pay_to_no_shop(w: World) -> Transaction:
+    return _pay(w, h("none"))
+
+
+@scenario("orders", "INSUFFICIENT_BALANCE")
+def order_pay_more_than_there_is(w: World) -> Transaction:
+    return _pay(w, open_shop(w), (("yacht", 1, 10_000 * DOLLAR, ()),))
+
+
+@scenario("orders", "TOTAL_TOO_LARGE")
+def order_pay_a_total_beyond_64_bits(w: World) -> Transaction:
+    return _pay(w, open_shop(w), (("moon", 2, INT_MAX, ()),))
+
+
+@scenario("orders", "TOTAL_TOO_LARGE")
+def order_pay_beyond_what_a_shop_can_count(w: World) -> Transaction:
+    shop = open_shop(w)
+    row = w.draft.get(SHOP, shop)
+    assert row is not None
+    w.draft.put(SHOP, shop, row._replace(paid=INT_MAX - DOLLAR))
+    return _pay(w, shop, (("mug", 1, DOLLAR + 1, ()),))
+
+
+@scenario("orders")
+def order_cancel_after_a_refund_in_part(w: World) -> Transaction:
+    order = _paid(w)
+    w.do(SELLER, "order_refund", order, ((0, 1),), "")
+    return w.tx(ALICE, "order_cancel", order)
+
+
+@scenario("orders", "NOT_YET_ACTIVE")
+def order_pay_naming_a_distributor(w: World) -> Transaction:
+    return w.tx(ALICE, "order_pay", open_shop(w), LINES, (BOB.address,), (), ())
+
+
+@scenario("orders", "NOT_YET_ACTIVE")
+def order_pay_naming_a_batch(w: World) -> Transaction:
+    return _pay(w, open_shop(w), (("mug", 1, 1, (h("batch"),)),))
+
+
+@scenario("orders")
+def order_ship(w: World) -> Transaction:
+    return w.tx(SELLER, "order_ship", _paid(w), "parcel 7")
+
+
+@scenario("orders", "UNKNOWN_ORDER")
+def order_ship_nothing(w: World) -> Transaction:
+    return w.tx(SELLER, "order_ship", h("none"), "parcel 7")
+
+
+@scenario("orders", "NOT_SHOP")
+def order_ship_by_the_buyer(w: World) -> Transaction:
+    return w.tx(ALICE, "order_ship", _paid(w), "parcel 7")
+
+
+@scenario("orders", "ORDER_STATUS")
+def order_ship_twice(w: World) -> Transaction:
+    return w.tx(SELLER, "order_ship", _shipped(w), "parcel 8")
+
+
+@scenario("orders")
+def order_complete(w: World) -> Transaction:
+    return w.tx(ALICE, "order_complete", _shipped(w))
+
+
+@scenario("orders", "NOT_BUYER")
+def order_complete_by_the_shop(w: World) -> Transaction:
+    return w.tx(SELLER, "order_complete", _shipped(w))
+
+
+@scenario("orders", "ORDER_STATUS")
+def order_complete_before_it_is_shipped(w: World) -> Transaction:
+    return w.tx(ALICE, "order_complete", _paid(w))
+
+
+@scenario("orders")
+def order_complete_of_cents_costs_all_of_it(w: World) -> Transaction:
+    shop = open_shop(w)
+    order = w.block(_pay(w, shop, (("pin", 1, 5_000, ()),)))[0].txid
+    w.do(SELLER, "order_ship", order, "")
+    return w.tx(ALICE, "order_complete", order)
+
+
+@scenario("orders")
+def order_cancel_by_the_buyer(w: World) -> Transaction:
+    return w.tx(ALICE, "order_cancel", _paid(w))
+
+
+@scenario("orders")
+def order_cancel_by_the_shop(w: World) -> Transaction:
+    return w.tx(SELLER, "order_cancel", _paid(w))
+
+
+@scenario("orders", "NOT_BUYER")
+def order_cancel_by_a_stranger(w: World) -> Transaction:
+    return w.tx(BOB, "order_cancel", _paid(w))
+
+
+@scenario("orders", "ORDER_STATUS")
+def order_cancel_after_shipping(w: World) -> Transaction:
+    return w.tx(ALICE, "order_cancel", _shipped(w))
+
+
+@scenario("orders")
+def order_refund_before_completion(w: World) -> Transaction:
+    return w.tx(SELLER, "order_refund", _shipped(w), ((0, 2),), "chipped")
+
+
+@scenario("orders")
+def order_refund_of_everything_closes_it(w: World) -> Transaction:
+    return w.tx(SELLER, "order_refund", _paid(w), ((0, 3), (1, 1)), "sold out")
+
+
+@scenario("orders")
+def order_refund_after_completion(w: World) -> Transaction:
+    return w.tx(SELLER, "order_refund", _completed(w), ((1, 1),), "stale")
+
+
+@scenario("orders", "NOT_SHOP")
+def order_refund_by_the_buyer(w: World) -> Transaction:
+    return w.tx(ALICE, "order_refund", _shipped(w), ((0, 1),), "please")
+
+
+@scenario("orders", "UNKNOWN_LINE")
+def order_refund_of_an_unknown_line(w: World) -> Transaction:
+    return w.tx(SELLER, "order_refund", _shipped(w), ((2, 1),), "")
+
+
+@scenario("orders", "DUPLICATE_LINE")
+def order_refund_of_a_line_twice(w: World) -> Transaction:
+    return w.tx(SELLER, "order_refund", _shipped(w), ((0, 1), (0, 1)), "")
+
+
+@scenario("orders", "QUANTITY_EXCEEDED")
+def order_refund_of_more_than_is_left(w: World) -> Transaction:
+    order = _shipped(w)
+    w.do(SELLER, "order_refund", order, ((0, 2),), "")
+    return w.tx(SELLER, "order_refund", order, ((0, 2),), "")
+
+
+@scenario("orders", "REFUND_NOT_COVERED")
+def order_refund_that_the_shop_cannot_pay(w: World) -> Transaction:
+    order = _completed(w)
+    left = w.dollars(SELLER) - 20_000
+    w.do(SELLER, "dollar_transfer", ((BOB.address, left, ""),))
+    return w.tx(SELLER, "order_refund", order, ((1, 1),), "")
+
+
+@scenario("orders", "ORDER_STATUS")
+def order_refund_of_a_cancelled_order(w: World) -> Transaction:
+    order = _paid(w)
+    w.do(ALICE, "order_cancel", order)
+    return w.tx(SELLER, "order_refund", order, ((0, 1),), "")
