@@ -16,7 +16,7 @@ from pathlib import Path
 
 from mgsnode.base.block import receipts_root, txs_root
 from mgsnode.base.codec import Value, encode
-from mgsnode.base.genesis import Genesis, GenesisAccount, GenesisGateway
+from mgsnode.base.genesis import TOKEN_PURPOSES, Genesis, GenesisAccount, GenesisGateway
 from mgsnode.base.hashing import address_of, digest, signed_hash_of, txid_of
 from mgsnode.base.keys import SigningKey
 from mgsnode.base.transaction import Body, Transaction
@@ -48,12 +48,27 @@ def _genesis(keys: Sequence[bytes]) -> Genesis:
             endpoint="127.0.0.1:1",
             bond=0,
             cap=10**15,
+            attested=10**15,
         )
         for index in range(4)
     )
     accounts = tuple(GenesisAccount("", address_of(key), 10_000 * _DOLLAR, "g0", 0) for key in keys)
     arbiter = address_of(_key("arbiter"))
-    return Genesis(1, "bench", "dev", _START_MS, gateways, accounts, (arbiter,), ())
+    return Genesis(
+        version=1,
+        chain_id="bench",
+        network="dev",
+        time_ms=_START_MS,
+        gateways=gateways,
+        accounts=accounts,
+        arbiters=(arbiter,),
+        attestors=(),
+        carriers=(),
+        moderators=(),
+        officers=(),
+        token=tuple((name, 10**14) for name in TOKEN_PURPOSES),
+        params=(),
+    )
 
 
 class _Bench:

@@ -22,11 +22,17 @@ DEV_CHAIN_ID: Final = "mgs-dev"
 DEV_TIME_MS: Final = 1_735_689_600_000  # 2025-01-01T00:00:00Z
 HOST: Final = "127.0.0.1"
 ARBITER: Final = "arbiter"
+ATTESTORS: Final = ("attestor-1", "attestor-2", "attestor-3")
+CARRIERS: Final = ("carrier",)
+MODERATORS: Final = ("moderator-1", "moderator-2", "moderator-3")
+OFFICERS: Final = ("officer",)
 _BOND = 1_000_000 * MICRO  # micro-MGS
 _CAP = 10_000_000 * MICRO  # dollars
 _OPERATOR_DOLLARS = 1_000 * MICRO  # for fees
 _HOLDER_DOLLARS = 100_000 * MICRO
 _HOLDER_TOKENS = 10_000 * MICRO
+_SUPPLY = 1_000_000_000 * MICRO  # micro-MGS
+_LAYOUT = (("mining", 40), ("sale", 25), ("promotion", 15), ("foundation", 10), ("team", 10))  # %
 
 # (name, country, currencies); the order is the order of the validators.
 GATEWAYS: Final = (
@@ -110,7 +116,10 @@ def dev_genesis(
         *(DevAccount(name, token=_HOLDER_TOKENS) for name in HOLDERS),
         *accounts,
         *(DevAccount(name, _OPERATOR_DOLLARS, issuer=name) for name in names),
-        DevAccount(ARBITER, _OPERATOR_DOLLARS),
+        *(
+            DevAccount(name, _OPERATOR_DOLLARS)
+            for name in (ARBITER, *ATTESTORS, *CARRIERS, *MODERATORS, *OFFICERS)
+        ),
     ]
     return Genesis(
         version=1,
@@ -129,6 +138,11 @@ def dev_genesis(
             for place, account in enumerate(funded)
         ),
         arbiters=(dev_address(ARBITER),),
+        attestors=tuple(map(dev_address, ATTESTORS)),
+        carriers=tuple(map(dev_address, CARRIERS)),
+        moderators=tuple(map(dev_address, MODERATORS)),
+        officers=tuple(map(dev_address, OFFICERS)),
+        token=tuple((name, _SUPPLY * share // 100) for name, share in _LAYOUT),
         params=tuple(sorted((params or {}).items())),
     )
 
@@ -146,4 +160,5 @@ def _dev_gateway(index: int, base_port: int, cap: int) -> GenesisGateway:
         endpoint=f"{HOST}:{base_port + 2 * index}",
         bond=_BOND,
         cap=cap,
+        attested=cap,
     )

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mgsnode.base.address import HRP_MAIN, HRP_TEST, address_text, parse_address
 from mgsnode.base.errors import ConfigError, Malformed
-from mgsnode.base.genesis import Genesis, GenesisAccount, GenesisGateway
+from mgsnode.base.genesis import TOKEN_PURPOSES, Genesis, GenesisAccount, GenesisGateway
 from mgsnode.base.limits import INT_MAX, VALIDATORS_MAX
 from mgsnode.genesis_check import check_genesis
 
@@ -47,6 +47,7 @@ class GatewayDocument(_Model):
     endpoint: Annotated[str, Field(pattern=r"^.{1,255}:[1-9][0-9]{0,4}$")]
     bond: Decimal
     cap: Decimal
+    attested: Decimal
 
 
 class AccountDocument(_Model):
@@ -59,6 +60,16 @@ class AccountDocument(_Model):
     token: Decimal
 
 
+class TokenDocument(_Model):
+    """The token's supply by purpose as it is written."""
+
+    mining: Decimal
+    sale: Decimal
+    promotion: Decimal
+    foundation: Decimal
+    team: Decimal
+
+
 class GenesisDocument(_Model):
     """The whole document."""
 
@@ -69,6 +80,11 @@ class GenesisDocument(_Model):
     gateways: Annotated[list[GatewayDocument], Field(min_length=1, max_length=VALIDATORS_MAX)]
     accounts: Annotated[list[AccountDocument], Field(max_length=_ACCOUNTS_MAX)]
     arbiters: list[str]
+    attestors: list[str]
+    carriers: list[str]
+    moderators: list[str]
+    officers: list[str]
+    token: TokenDocument
     params: dict[str, Decimal]
 
 
@@ -118,7 +134,7 @@ def _sentence(error: ValidationError) -> str:
     if item["type"] == "extra_forbidden":
         known = [
             name
-            for model in (GenesisDocument, GatewayDocument, AccountDocument)
+            for model in (GenesisDocument, GatewayDocument, AccountDocument, TokenDocument)
             for name in model.model_fields
         ]
         near = difflib.get_close_matches(str(item["loc"][-1]), known, n=1)
@@ -141,6 +157,7 @@ def _value_of(document: GenesisDocument) -> Genesis:
             endpoint=gateway.endpoint,
             bond=_amount(gateway.bond, f"gateways[{i}].bond"),
             cap=_amount(gateway.cap, f"gateways[{i}].cap"),
+            attested=_amount(gateway.attested, f"gateways[{i}].attested"),
         )
         for i, gateway in enumerate(document.gateways)
     )
@@ -161,14 +178,24 @@ def _value_of(document: GenesisDocument) -> Genesis:
         time_ms=document.time_ms,
         gateways=gateways,
         accounts=accounts,
-        arbiters=tuple(
-            _address(text, hrp, f"arbiters[{i}]") for i, text in enumerate(document.arbiters)
+        arbiters=_addresses(document.arbiters, hrp, "arbiters"),
+        attestors=_addresses(document.attestors, hrp, "attestors"),
+        carriers=_addresses(document.carriers, hrp, "carriers"),
+        moderators=_addresses(document.moderators, hrp, "moderators"),
+        officers=_addresses(document.officers, hrp, "officers"),
+        token=tuple(
+            (name, _amount(getattr(document.token, name), f"token.{name}"))
+            for name in TOKEN_PURPOSES
         ),
         params=tuple(
             (name, _amount(text, f"params.{name}"))
             for name, text in sorted(document.params.items())
         ),
     )
+
+
+def _addresses(texts: list[str], hrp: str, where: str) -> tuple[bytes, ...]:
+    return tuple(_address(text, hrp, f"{where}[{i}]") for i, text in enumerate(texts))
 
 
 def _address(text: str, hrp: str, where: str) -> bytes:
@@ -208,6 +235,7 @@ def genesis_document(genesis: Genesis) -> dict[str, Any]:
                 "endpoint": g.endpoint,
                 "bond": str(g.bond),
                 "cap": str(g.cap),
+                "attested": str(g.attested),
             }
             for g in genesis.gateways
         ],
@@ -222,6 +250,11 @@ def genesis_document(genesis: Genesis) -> dict[str, Any]:
             for a in genesis.accounts
         ],
         "arbiters": [address_text(a, hrp) for a in genesis.arbiters],
+        "attestors": [address_text(a, hrp) for a in genesis.attestors],
+        "carriers": [address_text(a, hrp) for a in genesis.carriers],
+        "moderators": [address_text(a, hrp) for a in genesis.moderators],
+        "officers": [address_text(a, hrp) for a in genesis.officers],
+        "token": {name: str(amount) for name, amount in genesis.token},
         "params": {name: str(value) for name, value in genesis.params},
     }
 

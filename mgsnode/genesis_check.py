@@ -40,7 +40,8 @@ def check_genesis(genesis: Genesis) -> None:
     _distinct("gateways", "endpoint", gateways, lambda g: g.endpoint)
     _distinct("accounts", "name", accounts, lambda a: a.name)
     _distinct("accounts", "address", accounts, lambda a: a.address)
-    _distinct("arbiters", "address", genesis.arbiters, lambda a: a)
+    for role in ("arbiters", "attestors", "carriers", "moderators", "officers"):
+        _distinct(role, "address", getattr(genesis, role), lambda a: a)
     transport: list[bytes] = []
     for i, gateway in enumerate(gateways):
         where = f"gateways[{i}] ({gateway.name})"
@@ -71,7 +72,9 @@ def _check_accounts(genesis: Genesis) -> None:
         if issued[gateway.name] > gateway.cap:
             raise ConfigError(f"gateways ({gateway.name}).cap: its genesis dollars exceed it")
     tokens = sum(a.token for a in genesis.accounts) + sum(g.bond for g in genesis.gateways)
-    if max(sum(issued.values()), tokens) > INT_MAX:
+    if tokens > dict(genesis.token)["sale"]:
+        raise ConfigError("token.sale: accounts and bonds hold more")
+    if max(sum(issued.values()), sum(amount for _, amount in genesis.token)) > INT_MAX:
         raise ConfigError(f"accounts: together more than {INT_MAX}")
 
 

@@ -2,8 +2,8 @@
 
 A context lives for one block and is opened for each transaction or due item in it. Families
 read and write records through `draft`, speak through `emit`, and meet others through `fire`.
-It decides nothing. Here also stand the tables of the core: clock, due queue, parameters, and
-the roots of the last heights (a joiner shows by one of them that it follows the chain).
+It decides nothing. Here also stand the tables of the core: clock, due queue, pauses, parameters,
+and the roots of the last heights (a joiner shows by one of them that it follows the chain).
 """
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ from mgsnode.base.block import Event
 from mgsnode.base.codec import Value
 from mgsnode.base.errors import Fact, Rejected
 from state.draft import Draft, Reader
+from state.fields import Struct
 from state.table import Table, bytes_key, int_key, pair_key, text_key
 
 K = TypeVar("K")
 R = TypeVar("R")
 Refusal: TypeAlias = tuple[int, str]
+Fault: TypeAlias = tuple[Refusal, dict[str, Fact]]
+Fields: TypeAlias = tuple[Any, ...]  # checked by the kind's or action's Struct, by position
 Hook: TypeAlias = Callable[..., None]
 DEV_TIME_LOWEST_MS = 1_000  # a development genesis lowers the lowest bound of times to this
 
@@ -29,13 +32,19 @@ class Clock(NamedTuple):
 
     time_ms: int  # of the last block
     live_ms: int  # the live clock: like time_ms, less what outages took
-    due_from_ms: int  # no row of the due queue stands before this
+    due_from_ms: int  # live time; no row of the due queue stands before this on its clock
 
 
 class Due(NamedTuple):
-    """One thing that falls due: which family's handler does it."""
+    """One thing that falls due; all there is to say of it stands in the key."""
 
-    family: int
+
+class Pause(NamedTuple):
+    """How long a family's deadlines have stood still, and whether they do now."""
+
+    is_paused: bool
+    since_ms: int  # live time at which it was paused; 0 while it is not
+    stood_ms: int  # in pauses that are over
 
 
 class Param(NamedTuple):
@@ -45,8 +54,10 @@ class Param(NamedTuple):
 
 
 CLOCK: Table[bytes, Clock] = Table(1, "core/clock", Clock, bytes_key(0))
-# Key: (due live time in ms, object id): the order in which the work is done.
-DUE: Table[tuple[int, bytes], Due] = Table(2, "core/due", Due, pair_key(int_key(), bytes_key()))
+# Key: ((family, due time in ms on the family's own clock), object id).
+DUE: Table[tuple[tuple[int, int], bytes], Due] = Table(
+    2, "core/due", Due, pair_key(pair_key(int_key(1), int_key()), bytes_key())
+)
 PARAM: Table[str, Param] = Table(3, "core/param", Param, text_key())
 
 
@@ -60,6 +71,9 @@ class Root(NamedTuple):
 # Key: height modulo ROOTS_KEPT. A height's root is known to the heights above it.
 ROOT: Table[int, Root] = Table(4, "core/root", Root, int_key(2))
 ROOTS_KEPT = 4_096  # an hour at a block a second
+# A family that was never paused has no row.
+PAUSE: Table[int, Pause] = Table(5, "core/pause", Pause, int_key(1))
+NEVER_PAUSED = Pause(False, 0, 0)
 
 
 class ParamSpec(NamedTuple):
@@ -82,6 +96,20 @@ def time_bounds(network: str, lowest_ms: int, highest_ms: int) -> tuple[int, int
     if network == "dev":
         return min(lowest_ms, DEV_TIME_LOWEST_MS), highest_ms
     return lowest_ms, highest_ms
+
+
+class Action(NamedTuple):
+    """One thing that a proposal can ask for.
+
+    `why_not(ctx, args)` says why it cannot be done as things stand, or None; `make(ctx, args,
+    proposal id)` does it and cannot fail right after that. Proposing asks `why_not` once, taking
+    effect asks again. `concerns_seats`: it may change the validator set.
+    """
+
+    args: Struct
+    why_not: Callable[[Context, Fields], Fault | None]
+    make: Callable[[Context, Fields, bytes], None]
+    concerns_seats: bool = False
 
 
 class Params:
@@ -107,17 +135,42 @@ class Params:
         self._seen.pop(name, None)
 
 
+def pause_of(reader: Reader, family: int) -> Pause:
+    """Whether and how long the family's deadlines stood still."""
+    return reader.get(PAUSE, family) or NEVER_PAUSED
+
+
+def family_ms(pause: Pause, live_ms: int) -> int:
+    """What a family's own clock shows at live time `live_ms`: pauses take nobody's time."""
+    return (pause.since_ms if pause.is_paused else live_ms) - pause.stood_ms
+
+
+def is_scheduled(reader: Reader, family: int, at_ms: int, object_id: bytes) -> bool:
+    """Whether `object_id` stands in the due queue at that time of the family's clock."""
+    return reader.get(DUE, ((family, at_ms), object_id)) is not None
+
+
+class Rules(NamedTuple):
+    """What the families together say; the same for every block."""
+
+    hooks: Mapping[str, tuple[Hook, ...]]
+    specs: Mapping[str, ParamSpec]
+    actions: Mapping[str, Action]
+    families: Mapping[str, int]  # name -> number
+
+
 class Context:
     """One block's execution, opened for one transaction or due item at a time.
 
-    1. `live_ms` and `time_ms` are the clocks of this block; they do not move within it.
+    1. `time_ms` is the block's time, `live_ms` the live clock; neither moves within a block.
+       Deadlines of a family run on its own clock, `now(family)`: the live clock less its pauses.
     2. `object_id` is the txid of the transaction, or the id of what fell due.
     3. What was emitted, involved and listed counts only if the transaction succeeds.
     """
 
     __slots__ = (
-        "_hooks", "draft", "events", "height", "involved", "listed", "live_ms", "object_id",
-        "params", "sender", "specs", "time_ms",
+        "draft", "events", "height", "involved", "listed", "live_ms", "object_id",
+        "params", "rules", "sender", "time_ms",
     )  # fmt: skip
 
     def __init__(
@@ -128,17 +181,14 @@ class Context:
         time_ms: int,
         live_ms: int,
         params: Params,
-        hooks: Mapping[str, tuple[Hook, ...]],
-        specs: Mapping[str, ParamSpec],
+        rules: Rules,
     ) -> None:
-        """`specs` are the parameters that there are, by name."""
-        self.specs = specs
+        self.rules = rules
         self.draft = draft
         self.height = height
         self.time_ms = time_ms
         self.live_ms = live_ms
         self.params = params
-        self._hooks = hooks
         self.open(b"", b"")
 
     def open(self, object_id: bytes, sender: bytes) -> None:
@@ -168,16 +218,20 @@ class Context:
         """Append `object_id` to a list for readers (see `state/README.md`, lists)."""
         self.listed.append((number, owner, object_id))
 
-    def schedule(self, at_ms: int, object_id: bytes, family: int) -> None:
-        """Let the family's due handler have `object_id` at live time `at_ms`."""
-        assert at_ms > self.live_ms, "work falls due in a later block"
-        self.draft.put(DUE, (at_ms, object_id), Due(family))
+    def now(self, family: int) -> int:
+        """The family's own clock in ms: every deadline of the family is a time on it."""
+        return family_ms(pause_of(self.draft, family), self.live_ms)
 
-    def unschedule(self, at_ms: int, object_id: bytes) -> None:
+    def schedule(self, at_ms: int, object_id: bytes, family: int) -> None:
+        """Let the family's due handler have `object_id` when its clock shows `at_ms`."""
+        assert at_ms > self.now(family), "work falls due in a later block"
+        self.draft.put(DUE, ((family, at_ms), object_id), Due())
+
+    def unschedule(self, at_ms: int, object_id: bytes, family: int) -> None:
         """Take back what was scheduled."""
-        self.draft.delete(DUE, (at_ms, object_id))
+        self.draft.delete(DUE, ((family, at_ms), object_id))
 
     def fire(self, hook: str, *args: Any) -> None:
         """Call every family that hangs on `hook`, in the order of their numbers."""
-        for call in self._hooks[hook]:
+        for call in self.rules.hooks[hook]:
             call(self, *args)

@@ -10,7 +10,9 @@ Signatures are not checked here: whoever made the `Transaction` has done it once
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+import heapq
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple, TypeAlias
 
 from mgsnode.base.block import Receipt
 from mgsnode.base.codec import encode
@@ -21,6 +23,7 @@ from mgsnode.base.limits import TX_LIFETIME_MS_MAX
 from mgsnode.base.transaction import (
     BAD_NONCE,
     EXPIRED,
+    FAMILY_PAUSED,
     FEE_TOO_HIGH,
     FEE_UNAFFORDABLE,
     NOT_AUTHORISED,
@@ -39,9 +42,10 @@ from state.context import (
     Param,
     Params,
     Root,
+    pause_of,
 )
 from state.draft import Draft, Reader
-from state.registry import Kind, Registry
+from state.registry import Family, Kind, Registry
 from state.tx.accounts import (
     ACCOUNT,
     Account,
@@ -54,6 +58,7 @@ from state.tx.accounts import (
 from state.tx.gateways import chain_of
 from state.tx.money import collect_fees
 
+Begin: TypeAlias = Callable[[Context], Iterator[bytes]]
 LIVE_STEP_MS_MAX: Final = 60_000  # the live clock's share of a longer gap: outages take no time
 DUE_ITEMS_MAX: Final = 512  # due work of one block: about 0.05 s, as much as 1,000 transfers
 GENESIS_MS_MAX: Final = 2**53  # JSON's exact integers; later times fit into 64 bits
@@ -104,49 +109,75 @@ class BlockRun:
             time_ms=time_ms,
             live_ms=live_ms,
             params=self._params,
-            hooks=registry.hooks,
-            specs=registry.params,
+            rules=registry.rules,
         )
         self._fees = 0
         self._done: list[_Done] = []
         self._due_done: list[_Done] = []
         self._listed: list[tuple[int, bytes, bytes]] = []
+        if due:
+            self._each(lambda family: family.at_start)
         due_from_ms = self._do_due(clock.due_from_ms) if due else clock.due_from_ms
         draft.put(CLOCK, b"", Clock(time_ms, live_ms, due_from_ms))
         if parent_root:
             draft.put(ROOT, (height - 1) % ROOTS_KEPT, Root(height - 1, parent_root))
         if due:
-            self._take_effect()
+            self._each(lambda family: family.at_height)
 
     def _do_due(self, from_ms: int) -> int:
-        """Do what has fallen due, in order, up to the bound; where the queue begins now."""
+        """Do what has fallen due, in order of live time and id, up to the bound.
+
+        Returns the live time at which the queue begins now. The number of rows read for a block
+        is bounded too: each family's queue is walked only as far as all of them go together.
+        """
         ctx, draft = self._ctx, self._draft
-        work: list[tuple[tuple[int, bytes], int]] = []
+        walks = (
+            self._due_of(family, from_ms)
+            for family in self._registry.families
+            if family.due is not None
+        )
         next_from_ms = ctx.live_ms + 1
-        for key, due in draft.items(DUE, start=from_ms.to_bytes(8, "big")):
-            if key[0] > ctx.live_ms:
-                break
+        work: list[tuple[int, bytes, int, int]] = []
+        for item in heapq.merge(*walks):
             if len(work) == DUE_ITEMS_MAX:
-                next_from_ms = key[0]
+                next_from_ms = item[0]
                 break
-            work.append((key, due.family))
-        for key, family in work:
+            work.append(item)
+        for _, object_id, family, at_ms in work:
             handler = self._registry.family[family].due
             assert handler is not None, "who schedules has a handler"
-            draft.delete(DUE, key)
-            ctx.open(key[1], b"")
-            handler(ctx, key[1])
-            self._record(self._due_done, Receipt(key[1], 0, 0, tuple(ctx.events)))
+            draft.delete(DUE, ((family, at_ms), object_id))
+            ctx.open(object_id, b"")
+            handler(ctx, object_id)
+            self._record(self._due_done, Receipt(object_id, 0, 0, tuple(ctx.events)))
         return next_from_ms
 
-    def _take_effect(self) -> None:
-        """What families do at this very height, each object with a receipt of its own."""
+    def _due_of(self, family: Family, from_ms: int) -> Iterator[tuple[int, bytes, int, int]]:
+        """(live time, object id, family, time on its clock) of what has fallen due, in order."""
+        ctx, number = self._ctx, family.number
+        pause = pause_of(self._draft, number)
+        first_ms = max(
+            0, (min(from_ms, pause.since_ms) if pause.is_paused else from_ms) - pause.stood_ms
+        )
+        now_ms = ctx.now(number)
+        if first_ms > now_ms:
+            return
+        prefix = bytes([number])
+        start = prefix + first_ms.to_bytes(8, "big")
+        for ((_, at_ms), object_id), _ in self._draft.items(DUE, prefix, start=start):
+            if at_ms > now_ms:
+                return
+            yield at_ms + pause.stood_ms, object_id, number, at_ms
+
+    def _each(self, when: Callable[[Family], Begin | None]) -> None:
+        """What families do at the start or at this very height, each object with a receipt."""
         ctx = self._ctx
         for family in self._registry.families:
-            if family.at_height is None:
+            begin = when(family)
+            if begin is None:
                 continue
             doing: bytes | None = None
-            for object_id in family.at_height(ctx):
+            for object_id in begin(ctx):
                 if doing is not None:
                     self._record(self._due_done, Receipt(doing, 0, 0, tuple(ctx.events)))
                 ctx.open(object_id, b"")
@@ -176,6 +207,8 @@ class BlockRun:
         ctx.open(tx.txid, body.sender)
         _spend(draft, tx, sender, fee)
         try:
+            if not kind.ends:
+                self._check_running(body.kind)
             kind.apply(ctx, body.fields)
             receipt = Receipt(tx.txid, 0, fee, tuple(ctx.events))
         except Rejected as refusal:
@@ -190,6 +223,12 @@ class BlockRun:
         self._record(self._done, receipt)
         self._fees += fee
         return receipt
+
+    def _check_running(self, kind: str) -> None:
+        """`FAMILY_PAUSED` where governance has paused the family of this kind."""
+        number = self._registry.family_of_kind[kind]
+        if pause_of(self._draft, number).is_paused:
+            raise Rejected(FAMILY_PAUSED, family=self._registry.family[number].name)
 
     refusal: Rejected | None = None  # the last one met by `apply`, with its facts; for simulation
 
@@ -307,8 +346,7 @@ def apply_genesis(registry: Registry, draft: Draft, genesis: Genesis) -> None:
         time_ms=time_ms,
         live_ms=time_ms,
         params=Params(draft, registry.defaults),
-        hooks=registry.hooks,
-        specs=registry.params,
+        rules=registry.rules,
     )
     for family in registry.families:
         if family.genesis is not None:
@@ -331,9 +369,11 @@ def check_due(registry: Registry, reader: Reader) -> str | None:
     """The core's law on the due queue: nothing stands before where it begins."""
     clock = reader.get(CLOCK, b"")
     assert clock is not None
-    for (at_ms, object_id), row in reader.items(DUE):
-        if at_ms < clock.due_from_ms:
-            return f"due item {object_id.hex()} at {at_ms} was passed over"
-        if row.family not in registry.family:
+    for ((number, at_ms), object_id), _ in reader.items(DUE):
+        family = registry.family.get(number)
+        if family is None or family.due is None:
             return f"due item {object_id.hex()} belongs to no family"
+        pause = pause_of(reader, number)
+        if not pause.is_paused and at_ms + pause.stood_ms < clock.due_from_ms:
+            return f"due item {object_id.hex()} at {at_ms} was passed over"
     return None

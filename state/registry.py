@@ -10,17 +10,16 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import state.tx
 from mgsnode.base.genesis import Genesis
 from mgsnode.base.transaction import ENVELOPE_REFUSALS
-from state.context import Context, Hook, ParamSpec, Refusal
+from state.context import Action, Context, Fields, Hook, ParamSpec, Refusal, Rules
 from state.draft import Reader
 from state.fields import Struct
 from state.table import Table
 
-Fields: TypeAlias = tuple[Any, ...]  # checked by the kind's Struct, by position
 FEE_WEIGHT_UNIT = 100  # the weight of a transfer
 
 
@@ -37,6 +36,7 @@ class Kind(NamedTuple):
     weight: int  # of the base fee, in hundredths; the default of the parameter fee_weight_<kind>
     doc: str
     cosigners: Callable[[Reader, Fields], tuple[bytes, ...]] | None = None
+    ends: bool = False  # it ends something open: a pause of the family does not stop it
 
 
 class EventSpec(NamedTuple):
@@ -67,8 +67,13 @@ class Family(NamedTuple):
     laws: tuple[Law, ...] = ()
     genesis: Callable[[Context, Genesis], None] | None = None
     due: Callable[[Context, bytes], None] | None = None  # (context, id of what fell due)
-    # What takes effect at this height: announces each object's id, then makes it when resumed.
+    # What a block begins with, before due work, and what takes effect at this height, after it:
+    # each announces an object's id, then acts when resumed.
+    at_start: Callable[[Context], Iterator[bytes]] | None = None
     at_height: Callable[[Context], Iterator[bytes]] | None = None
+    actions: Mapping[str, Action] = {}  # what a proposal may ask of this family
+    # Kinds whose fields follow from all actions: one family makes them.
+    proposing: Callable[[Mapping[str, Action]], tuple[Kind, ...]] | None = None
     declares: tuple[str, ...] = ()  # hooks that it fires
     hooks: Mapping[str, Hook] = {}  # hooks of others that it hangs on
 
@@ -79,7 +84,12 @@ class Registry:
     def __init__(self, families: tuple[Family, ...]) -> None:
         self.families = tuple(sorted(families, key=lambda family: family.number))
         self.family = {family.number: family for family in self.families}
-        self.kinds = {kind.name: kind for family in self.families for kind in family.kinds}
+        self.actions = {
+            name: action for family in self.families for name, action in family.actions.items()
+        }
+        of = [(kind, family.number) for family in self.families for kind in self._kinds_of(family)]
+        self.kinds = {kind.name: kind for kind, _ in of}
+        self.family_of_kind = {kind.name: number for kind, number in of}
         self.events = {event.name: event for family in self.families for event in family.events}
         self.params = {spec.name: spec for spec in self._param_specs()}
         self.defaults = {name: spec.default for name, spec in self.params.items()}
@@ -92,7 +102,17 @@ class Registry:
             for declaring in self.families
             for hook in declaring.declares
         }
+        self.rules = Rules(
+            hooks=self.hooks,
+            specs=self.params,
+            actions=self.actions,
+            families={family.name: family.number for family in self.families},
+        )
         self._check()
+
+    def _kinds_of(self, family: Family) -> tuple[Kind, ...]:
+        made = family.proposing(self.actions) if family.proposing is not None else ()
+        return family.kinds + made
 
     def _param_specs(self) -> list[ParamSpec]:
         specs = [spec for family in self.families for spec in family.params]
@@ -106,7 +126,10 @@ class Registry:
         codes = [code for family in self.families for code, _ in family.refusals]
         names = [name for family in self.families for _, name in family.refusals]
         tables = [table.number for family in self.families for table in family.tables]
-        for what in (codes, names, tables, [family.number for family in self.families]):
+        actions = [name for family in self.families for name in family.actions]
+        kinds = [kind.name for family in self.families for kind in self._kinds_of(family)]
+        numbers = [family.number for family in self.families]
+        for what in (codes, names, tables, actions, kinds, numbers):
             assert len(set(what)) == len(what), f"used twice: {sorted(map(str, what))}"
         for family in self.families:
             for code, _ in family.refusals:

@@ -25,7 +25,7 @@ from state.table import Table
 from state.trie import prove, stored
 from state.tx.accounts import Account, account_of, fee_of
 from state.tx.dollar import POSITION, REDEMPTION, Position, Redemption, position_of
-from state.tx.gateways import ARBITER, GATEWAY, Gateway
+from state.tx.gateways import ARBITER, GATEWAY, Gateway, listed
 from state.tx.money import Totals, totals_of
 from state.tx.orders import (
     LINES,
@@ -173,7 +173,7 @@ class View:
 
     def arbiters(self) -> list[bytes]:
         """The listed arbiters' addresses, rising."""
-        return [address for address, _ in self.reader.items(ARBITER)]
+        return listed(self.reader, ARBITER)
 
     def redemption(self, redemption_id: bytes) -> Redemption | None:
         """The redemption of that id."""

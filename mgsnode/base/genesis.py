@@ -6,7 +6,7 @@ chain and stands in every signature, so two documents with the same meaning are 
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from mgsnode.base.address import HRP_MAIN, HRP_TEST
 from mgsnode.base.codec import encode
@@ -14,6 +14,11 @@ from mgsnode.base.hashing import genesis_hash_of
 from mgsnode.base.validators import Validator, ValidatorSet
 
 Network: TypeAlias = Literal["main", "test", "dev"]
+
+
+# What the token's fixed supply is laid out for, in order. Mining is paid by rule for sales; what
+# accounts and bonds hold at the genesis was sold.
+TOKEN_PURPOSES: Final = ("mining", "sale", "promotion", "foundation", "team")
 
 
 class GenesisGateway(NamedTuple):
@@ -29,6 +34,7 @@ class GenesisGateway(NamedTuple):
     endpoint: str  # host:port for peers
     bond: int  # micro-MGS
     cap: int  # most it may owe, micro-dollars
+    attested: int  # fiat attested for the genesis' instant, micro-dollars
 
 
 class GenesisAccount(NamedTuple):
@@ -51,6 +57,11 @@ class Genesis(NamedTuple):
     gateways: tuple[GenesisGateway, ...]
     accounts: tuple[GenesisAccount, ...]
     arbiters: tuple[bytes, ...]  # addresses that orders may name
+    attestors: tuple[bytes, ...]  # who attest reserves
+    carriers: tuple[bytes, ...]  # who sign dispatch and delivery
+    moderators: tuple[bytes, ...]  # who may hide texts
+    officers: tuple[bytes, ...]  # who may freeze accounts
+    token: tuple[tuple[str, int], ...]  # TOKEN_PURPOSES in order, micro-MGS: the fixed supply
     params: tuple[tuple[str, int], ...]  # departures from the defaults, rising by name
 
     @property

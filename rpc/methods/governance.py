@@ -9,6 +9,7 @@ from rpc.errors import not_found
 from rpc.lists import read_page
 from rpc.results import ANY, BOOL, HASH, HEIGHT, INT, TEXT, array, enum, nullable, obj, page
 from rpc.schema import Hash32, PageParams, Params
+from state.registry import standard_registry
 from state.tx.governance import (
     DONE,
     EXPIRED,
@@ -20,7 +21,7 @@ from state.tx.governance import (
     needed,
     proposal_of,
 )  # fmt: skip
-from state.tx.membership import ACTIONS, active_of
+from state.tx.membership import active_of
 from state.view import View
 
 
@@ -33,7 +34,7 @@ def _json(proposal_id: bytes, row: Proposal, hrp: str) -> dict[str, object]:
         "proposal": proposal_id.hex(),
         "gateway": row.gateway,
         "action": row.action,
-        "args": ACTIONS[row.action].args.to_json(row.args, hrp),
+        "args": standard_registry().actions[row.action].args.to_json(row.args, hrp),
         "effective_height": row.effective_height,
         "proposed_height": row.proposed_height,
         "status": row.status,
@@ -65,7 +66,7 @@ async def _proposals(ctx: Context, params: PageParams) -> object:
 
 
 _PROPOSAL: Final[dict[str, Any]] = {
-    "proposal": HASH, "gateway": TEXT, "action": enum(*ACTIONS), "args": ANY,
+    "proposal": HASH, "gateway": TEXT, "action": enum(*standard_registry().actions), "args": ANY,
     "effective_height": INT, "proposed_height": INT,
     "status": enum(OPEN, PASSED, DONE, FAILED, EXPIRED),
     "votes": array(obj(gateway=TEXT, yes=BOOL)), "closed_height": nullable(INT), "reason": TEXT,

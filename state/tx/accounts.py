@@ -1,4 +1,4 @@
-"""Accounts: who may act, in which order, and what it costs. Part of the dollar family.
+"""Accounts: who may act, in which order, what it costs, and who belongs together.
 
 One row holds all of an account that a payment touches, so that a block loads and writes it once.
 An account that nobody has seen reads as `EMPTY`. Balances change only through `money.py`.
@@ -6,10 +6,12 @@ An account that nobody has seen reads as `EMPTY`. Balances change only through `
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from mgsnode.base.errors import Rejected
 from mgsnode.base.hashing import address_of
-from state.context import Params
+from state.context import Context, Params
 from state.draft import Reader
 from state.registry import FEE_WEIGHT_UNIT
 from state.table import Table, bytes_key
@@ -25,10 +27,28 @@ class Account(NamedTuple):
     nonces: tuple[tuple[int, int], ...]  # (lane, next nonce)
     keys: tuple[bytes, ...]  # public keys that took the place of the first one
     threshold: int  # how many of `keys` must sign
-    flags: int  # bits; none has a meaning yet
+    flags: int  # bits: MEMO_REQUIRED, FROZEN
 
+
+class KeysEver(NamedTuple):
+    """Hashes of the keys that an account has had beside its first one; rising, never less."""
+
+    hashes: tuple[bytes, ...]
+
+
+class Recruited(NamedTuple):
+    """Who recruited an account, rising; never less."""
+
+    by: tuple[bytes, ...]
+
+
+MEMO_REQUIRED: Final = 1  # what is paid to it by a holder carries a memo
+FROZEN: Final = 2  # by a compliance officer: nothing leaves it of its own will
 
 ACCOUNT: Final[Table[bytes, Account]] = Table(16, "dollar/account", Account, bytes_key())
+KEYS_EVER: Final[Table[bytes, KeysEver]] = Table(160, "accounts/keys", KeysEver, bytes_key())
+RECRUITED: Final[Table[bytes, Recruited]] = Table(161, "accounts/recruited", Recruited, bytes_key())
+ACCOUNT_FROZEN: Final = (1_001, "ACCOUNT_FROZEN")
 EMPTY: Final = Account(0, 0, (), (), 1, 0)
 
 
@@ -61,14 +81,57 @@ def signing_keys(account: Account, address: bytes, signers: list[bytes]) -> list
     return [key for key in signers if address_of(key) == address]
 
 
+def put_account(ctx: Context, address: bytes, account: Account) -> None:
+    """Write an account; its history shows the transaction."""
+    ctx.draft.put(ACCOUNT, address, account)
+    ctx.involve(address)
+
+
+def is_frozen(reader: Reader, address: bytes) -> bool:
+    """Whether a compliance officer has frozen the account."""
+    return bool(account_of(reader, address).flags & FROZEN)
+
+
+def check_free(reader: Reader, address: bytes) -> None:
+    """`Rejected(ACCOUNT_FROZEN)` if it is: asked by whatever takes something out of an account
+    because its holder wants it, and by nothing that is a duty.
+    """
+    if is_frozen(reader, address):
+        raise Rejected(ACCOUNT_FROZEN)
+
+
 def is_linked(reader: Reader, one: bytes, other: bytes) -> bool:
-    """Whether two accounts share a key (ground rule 9, as far as keys go today)."""
-    return not _key_hashes(reader, one).isdisjoint(_key_hashes(reader, other))
+    """Whether two accounts share a key, ever did, or one recruited the other (ground rule 9).
+
+    An account is linked to itself.
+    """
+    if not _key_hashes(reader, one).isdisjoint(_key_hashes(reader, other)):
+        return True
+    return one in _recruiters(reader, other) or other in _recruiters(reader, one)
+
+
+def note_keys(ctx: Context, address: bytes, keys: Sequence[bytes]) -> None:
+    """Remember for ever that the account has these public keys."""
+    known = ctx.draft.get(KEYS_EVER, address)
+    hashes = dict.fromkeys([*(known.hashes if known else ()), *map(address_of, keys)])
+    hashes.pop(address, None)
+    ctx.draft.put(KEYS_EVER, address, KeysEver(tuple(sorted(hashes))))
+
+
+def note_recruited(ctx: Context, address: bytes, by: bytes) -> None:
+    """Remember for ever that `by` recruited `address`."""
+    others = dict.fromkeys([*_recruiters(ctx.draft, address), by])
+    ctx.draft.put(RECRUITED, address, Recruited(tuple(sorted(others))))
+
+
+def _recruiters(reader: Reader, address: bytes) -> tuple[bytes, ...]:
+    row = reader.get(RECRUITED, address)
+    return row.by if row else ()
 
 
 def _key_hashes(reader: Reader, address: bytes) -> frozenset[bytes]:
-    keys = account_of(reader, address).keys
-    return frozenset([address, *(address_of(key) for key in keys)])
+    ever = reader.get(KEYS_EVER, address)
+    return frozenset([address, *(ever.hashes if ever else ())])
 
 
 def fee_of(params: Params, weight_param: str, size: int) -> int:

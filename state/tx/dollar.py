@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from mgsnode.base.errors import ConfigError, Rejected
 from mgsnode.base.genesis import Genesis
 from mgsnode.base.limits import INT_MAX, MEMO_BYTES_MAX, OUTPUTS_MAX
-from state.context import DUE, Context, ParamSpec
+from state.context import Context, Fields, ParamSpec, is_scheduled
 from state.draft import Reader
 from state.fields import (
     Address,
@@ -29,10 +29,10 @@ from state.fields import (
     Text,
     gateway_name,
 )
-from state.registry import EventSpec, Family, Fields, Kind, Law
+from state.registry import EventSpec, Family, Kind, Law
 from state.table import Table, bytes_key, int_key, pair_key, text_key
 from state.tx.accounts import ACCOUNT, EMPTY
-from state.tx.gateways import GATEWAY, NOT_OPERATOR, UNKNOWN_GATEWAY, check_active, operated_by
+from state.tx.gateways import GATEWAY, NOT_OPERATOR, UNKNOWN_GATEWAY, check_may_issue, operated_by
 from state.tx.money import (
     DOLLAR_FAMILY,
     HOLD,
@@ -161,7 +161,7 @@ def apply_issue(ctx: Context, fields: Fields) -> None:
     """New dollars to a holder, against fiat that the gateway received."""
     to, amount, reference = fields
     name, gateway = operated_by(ctx, ctx.sender)
-    check_active(name, gateway)
+    check_may_issue(ctx.draft, name, gateway)
     _check_reference(ctx, ISSUED_ON, name, reference)
     position = position_of(ctx.draft, name)
     if position.issued + amount > ISSUED_MAX or totals_of(ctx.draft).issued + amount > INT_MAX:
@@ -213,7 +213,7 @@ def apply_redeem(ctx: Context, fields: Fields) -> None:
     if position.position - position.asks - amount < -credit:
         raise Rejected(CREDIT_EXHAUSTED, gateway=name)
     # From here on nothing can fail.
-    due_ms = ctx.live_ms + ctx.params["redeem_deadline_ms"]
+    due_ms = ctx.now(DOLLAR_FAMILY) + ctx.params["redeem_deadline_ms"]
     redemption = Redemption(
         holder=ctx.sender,
         gateway=name,
@@ -247,7 +247,7 @@ def _open_redemption(ctx: Context, rid: bytes, status: str) -> Redemption:
     redemption = ctx.require(REDEMPTION, rid, UNKNOWN_REDEMPTION)
     if redemption.status != status:
         raise Rejected(REDEMPTION_STATUS, status=redemption.status, needed=status)
-    if ctx.live_ms >= redemption.due_ms:
+    if ctx.now(DOLLAR_FAMILY) >= redemption.due_ms:
         raise Rejected(REDEMPTION_DEADLINE, due_ms=redemption.due_ms)
     return redemption
 
@@ -271,8 +271,8 @@ def apply_redeem_paid(ctx: Context, fields: Fields) -> None:
         raise Rejected(UNKNOWN_CASE)
     # From here on nothing can fail.
     _use_reference(ctx, PAID_ON, name, reference)
-    due_ms = ctx.live_ms + redemption.contest_ms
-    ctx.unschedule(redemption.due_ms, rid)
+    due_ms = ctx.now(DOLLAR_FAMILY) + redemption.contest_ms
+    ctx.unschedule(redemption.due_ms, rid, DOLLAR_FAMILY)
     ctx.schedule(due_ms, rid, DOLLAR_FAMILY)
     claimed = redemption._replace(status=CLAIMED, due_ms=due_ms, reference=reference)
     ctx.draft.put(REDEMPTION, rid, claimed)
@@ -294,7 +294,7 @@ def apply_redeem_confirm(ctx: Context, fields: Fields) -> None:
     if redemption.holder != ctx.sender:
         raise Rejected(NOT_HOLDER)
     # From here on nothing can fail.
-    ctx.unschedule(redemption.due_ms, rid)
+    ctx.unschedule(redemption.due_ms, rid, DOLLAR_FAMILY)
     _settle(ctx, rid, redemption, ask_fee_to=redemption.holder)
 
 
@@ -303,7 +303,7 @@ def apply_redeem_refuse(ctx: Context, fields: Fields) -> None:
     rid, reason = fields
     redemption = _operated_redemption(ctx, rid)
     # From here on nothing can fail.
-    ctx.unschedule(redemption.due_ms, rid)
+    ctx.unschedule(redemption.due_ms, rid, DOLLAR_FAMILY)
     at_fault = reason == "details"
     _return(
         ctx, rid, redemption, status=REFUSED, reason=reason,
@@ -430,7 +430,7 @@ def _check_redemptions(reader: Reader) -> str | None:
         parts = [(REDEEMED, row.amount), (ASK_FEE, row.ask_fee)]
         if hold_row is None or list(hold_row.parts) != [part for part in parts if part[1]]:
             return f"redemption {rid.hex()} does not lock what was asked"
-        if reader.get(DUE, (row.due_ms, rid)) is None:
+        if not is_scheduled(reader, DOLLAR_FAMILY, row.due_ms, rid):
             return f"redemption {rid.hex()} is open and not in the due queue"
         asks[row.gateway] = asks.get(row.gateway, 0) + row.amount
         if row.status == CLAIMED:
@@ -485,6 +485,7 @@ KINDS: Final = (
         apply_redeem_paid,
         200,
         "The gateway's operator claims that the fiat was paid.",
+        ends=True,
     ),
     Kind(
         "dollar_redeem_refuse",
@@ -492,6 +493,7 @@ KINDS: Final = (
         apply_redeem_refuse,
         200,
         "The gateway's operator refuses a redemption for a listed reason.",
+        ends=True,
     ),
     Kind(
         "dollar_redeem_confirm",
@@ -499,6 +501,7 @@ KINDS: Final = (
         apply_redeem_confirm,
         200,
         "The holder confirms that the fiat arrived.",
+        ends=True,
     ),
 )
 

@@ -14,12 +14,14 @@ from mgsnode.base.genesis import Genesis
 from mgsnode.base.validators import Validator, ValidatorSet
 from state.context import Context
 from state.draft import Draft, Reader
-from state.registry import Family, Law
-from state.table import Table, bytes_key, int_key, text_key
+from state.fields import Struct, Text, gateway_name
+from state.registry import EventSpec, Family, Law
+from state.table import Table, bytes_key, int_key, pair_key, text_key
 
 UNKNOWN_GATEWAY: Final = (301, "UNKNOWN_GATEWAY")
 NOT_OPERATOR: Final = (302, "NOT_OPERATOR")
 GATEWAY_NOT_ACTIVE: Final = (303, "GATEWAY_NOT_ACTIVE")
+ISSUING_STOPPED: Final = (304, "ISSUING_STOPPED")
 
 # A suspended gateway issues nothing and has no vote in governance; a leaving one winds up, and
 # has left when its position and what is open are zero.
@@ -49,10 +51,22 @@ class Operator(NamedTuple):
     gateway: str
 
 
-class Arbiter(NamedTuple):
-    """Listed since this height."""
+class Role(NamedTuple):
+    """Listed by genesis or governance since this height."""
 
     since: int
+
+
+class Standing(NamedTuple):
+    """Whether a gateway may issue, and since when it has been beyond reproach."""
+
+    # Block time since which it has been active without a stop (of the last change before that).
+    clean_since_ms: int
+    stops: tuple[tuple[str, int], ...]  # (why, period from which it is over; 0: until cleared)
+
+    def is_clean_since(self, time_ms: int) -> bool:
+        """Whether nothing has stopped it from issuing since `time_ms`."""
+        return not self.stops and self.clean_since_ms <= time_ms
 
 
 class Era(NamedTuple):
@@ -72,9 +86,17 @@ class Chain(NamedTuple):
 
 GATEWAY: Final[Table[str, Gateway]] = Table(48, "gateways/gateway", Gateway, text_key())
 OPERATOR: Final[Table[bytes, Operator]] = Table(49, "gateways/operator", Operator, bytes_key())
-ARBITER: Final[Table[bytes, Arbiter]] = Table(50, "gateways/arbiter", Arbiter, bytes_key())
+# Key: (place in ROLES, account).
+ROLE: Final[Table[tuple[int, bytes], Role]] = Table(
+    50, "gateways/role", Role, pair_key(int_key(1), bytes_key())
+)
 ERA: Final[Table[int, Era]] = Table(51, "gateways/era", Era, int_key())
 CHAIN: Final[Table[bytes, Chain]] = Table(52, "gateways/chain", Chain, bytes_key(0))
+STANDING: Final[Table[str, Standing]] = Table(53, "gateways/standing", Standing, text_key())
+# Who judges, attests, delivers, hides texts and freezes; named by genesis or proposal.
+ARBITER, ATTESTOR, CARRIER, MODERATOR, OFFICER = ROLES = (
+    "arbiter", "attestor", "carrier", "moderator", "officer",
+)  # fmt: skip
 
 
 def chain_of(reader: Reader) -> Chain:
@@ -120,6 +142,61 @@ def check_active(name: str, gateway: Gateway) -> None:
         raise Rejected(GATEWAY_NOT_ACTIVE, gateway=name, status=gateway.status)
 
 
+def is_listed(reader: Reader, role: str, address: bytes) -> bool:
+    """Whether the account has this role."""
+    return reader.get(ROLE, (ROLES.index(role), address)) is not None
+
+
+def listed(reader: Reader, role: str) -> list[bytes]:
+    """All accounts of a role, rising."""
+    place = ROLES.index(role)
+    return [address for (_, address), _ in reader.items(ROLE, bytes([place]))]
+
+
+def standing_of(reader: Reader, name: str) -> Standing:
+    """How a gateway stands."""
+    return reader.get(STANDING, name) or Standing(0, ())
+
+
+def stop_issuing(ctx: Context, name: str, why: str, *, until_period: int = 0) -> None:
+    """No issuing and no share of fees, until cleared or until that period begins."""
+    standing = standing_of(ctx.draft, name)
+    stops = {**dict(standing.stops), why: until_period}
+    ctx.draft.put(STANDING, name, Standing(ctx.time_ms, tuple(sorted(stops.items()))))
+    ctx.emit("gateway_stopped", name, why)
+
+
+def allow_issuing(ctx: Context, name: str, *why: str) -> None:
+    """Take stops back; nothing happens where there is none of them."""
+    standing = standing_of(ctx.draft, name)
+    stops = tuple(stop for stop in standing.stops if stop[0] not in why)
+    if stops != standing.stops:
+        ctx.draft.put(STANDING, name, Standing(ctx.time_ms, stops))
+        ctx.emit("gateway_allowed", name)
+
+
+def check_may_issue(reader: Reader, name: str, gateway: Gateway) -> None:
+    """`GATEWAY_NOT_ACTIVE` or `ISSUING_STOPPED` unless it may issue now."""
+    check_active(name, gateway)
+    stops = standing_of(reader, name).stops
+    if stops:
+        raise Rejected(ISSUING_STOPPED, gateway=name, why=", ".join(why for why, _ in stops))
+
+
+def note_active(ctx: Context, name: str) -> None:
+    """From this block on it is active."""
+    standing = standing_of(ctx.draft, name)
+    ctx.draft.put(STANDING, name, standing._replace(clean_since_ms=ctx.time_ms))
+
+
+def _on_period_closed(ctx: Context, index: int, _closed: object) -> None:
+    """Stops that were for the period that is over end."""
+    for name, standing in list(ctx.draft.items(STANDING)):
+        over = [why for why, until in standing.stops if 0 < until <= index + 1]
+        if over:
+            allow_issuing(ctx, name, *over)
+
+
 def _apply_genesis(ctx: Context, genesis: Genesis) -> None:
     draft = ctx.draft
     draft.put(CHAIN, b"", Chain(genesis.network, genesis.hrp, genesis.hash))
@@ -147,8 +224,13 @@ def _apply_genesis(ctx: Context, genesis: Genesis) -> None:
         )
         draft.put(GATEWAY, given.name, row)
         draft.put(OPERATOR, given.operator, Operator(given.name))
-    for arbiter in genesis.arbiters:
-        draft.put(ARBITER, arbiter, Arbiter(0))
+    named = (
+        genesis.arbiters, genesis.attestors, genesis.carriers, genesis.moderators,
+        genesis.officers,
+    )  # fmt: skip
+    for place, accounts in enumerate(named):
+        for address in accounts:
+            draft.put(ROLE, (place, address), Role(0))
     try:
         members = genesis.validators().members
     except ValueError as error:
@@ -185,11 +267,24 @@ def _check_operators(reader: Reader) -> str | None:
 FAMILY: Final = Family(
     number=3,
     name="gateways",
-    tables=(GATEWAY, OPERATOR, ARBITER, ERA, CHAIN),
-    refusals=(UNKNOWN_GATEWAY, NOT_OPERATOR, GATEWAY_NOT_ACTIVE),
+    tables=(GATEWAY, OPERATOR, ROLE, ERA, CHAIN, STANDING),
+    refusals=(UNKNOWN_GATEWAY, NOT_OPERATOR, GATEWAY_NOT_ACTIVE, ISSUING_STOPPED),
+    events=(
+        EventSpec(
+            "gateway_stopped",
+            Struct(gateway=gateway_name(), why=Text(64)),
+            "A gateway may not issue, and has no share of the fees.",
+        ),
+        EventSpec(
+            "gateway_allowed",
+            Struct(gateway=gateway_name()),
+            "Something that stopped a gateway from issuing is over.",
+        ),
+    ),
     laws=(
         Law("validators", _check_validators),
         Law("operators", _check_operators),
     ),
     genesis=_apply_genesis,
+    hooks={"period_closed": _on_period_closed},
 )

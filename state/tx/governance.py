@@ -11,7 +11,7 @@ What a proposal can ask for stands in `membership.py`, what proves a lie in `evi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 from mgsnode.base.codec import Value
@@ -19,15 +19,28 @@ from mgsnode.base.errors import Rejected
 from mgsnode.base.genesis import Genesis
 from mgsnode.base.limits import INT_MAX
 from mgsnode.base.validators import faults_of
-from state.context import Context, ParamSpec
+from state.context import Action, Context, Fault, Fields, ParamSpec
 from state.draft import Reader
-from state.fields import Bool, Bytes, Cases, Choice, Hash32, Int, Struct, Text, gateway_name
-from state.registry import EventSpec, Family, Fields, Kind, Law
+from state.fields import (
+    Address,
+    Bool,
+    Bytes,
+    Cases,
+    Choice,
+    Hash32,
+    Int,
+    Struct,
+    Text,
+    gateway_name,
+)
+from state.registry import EventSpec, Family, Kind, Law
 from state.table import Table, bytes_key, int_key, pair_key, text_key
+from state.tx.control import ALREADY_SO, CONTROL_ACTIONS, ROLE_LINKED, UNKNOWN_FAMILY
 from state.tx.evidence import FIELDS_BYTES_MAX, KINDS, check_contradiction, offender, open_statement
 from state.tx.gateways import (
     ERA,
     GATEWAY,
+    ROLES,
     chain_of,
     check_active,
     era_validators,
@@ -52,7 +65,6 @@ from state.tx.membership import (
     TOO_MANY_GATEWAYS,
     UNKNOWN_PARAMETER,
     Counts,
-    Fault,
     KeyUse,
     active_of,
     certificate_use,
@@ -63,6 +75,7 @@ from state.tx.membership import (
     suspend_now,
     vacate,
 )  # fmt: skip
+from state.tx.tokens import slash_bond
 
 UNKNOWN_PROPOSAL: Final = (401, "UNKNOWN_PROPOSAL")
 PROPOSAL_CLOSED: Final = (402, "PROPOSAL_CLOSED")
@@ -146,7 +159,7 @@ def apply_propose(ctx: Context, fields: Fields) -> None:
     queue = ctx.draft.items(QUEUE)
     if sum(q.gateway == name and not q.is_evidence for _, q in queue) >= OPEN_MAX:
         raise Rejected(TOO_MANY_PROPOSALS, highest=OPEN_MAX)
-    fault = ACTIONS[action].why_not(ctx, args) or _possession_fault(ctx, action, args)
+    fault = ctx.rules.actions[action].why_not(ctx, args) or _possession_fault(ctx, action, args)
     if fault is not None:
         raise Rejected(fault[0], **fault[1])
     # From here on nothing can fail.
@@ -256,7 +269,7 @@ def _concerns_seats(ctx: Context, queued: Queued) -> bool:
         return True
     proposal = ctx.draft.get(PROPOSAL, queued.source)
     assert proposal is not None
-    return proposal.status == PASSED and ACTIONS[proposal.action].concerns_seats
+    return proposal.status == PASSED and ctx.rules.actions[proposal.action].concerns_seats
 
 
 def _postpone(ctx: Context, key: tuple[int, int], queued: Queued) -> None:
@@ -270,7 +283,7 @@ def _conclude(ctx: Context, proposal_id: bytes) -> None:
     assert proposal is not None
     status, reason = EXPIRED, ""
     if proposal.status == PASSED:
-        action = ACTIONS[proposal.action]
+        action = ctx.rules.actions[proposal.action]
         fault = action.why_not(ctx, proposal.args)
         if fault is None:
             action.make(ctx, proposal.args, proposal_id)
@@ -310,8 +323,8 @@ def apply_evidence(ctx: Context, fields: Fields) -> None:
     gateway = ctx.draft.get(GATEWAY, name)
     assert gateway is not None, "a member of an era is a gateway for ever"
     cut = gateway.bond * ctx.params["evidence_bond_bp"] // 10_000
+    slash_bond(ctx, name, cut, to=b"", to_amount=0)
     gateway = gateway._replace(bond=gateway.bond - cut)
-    ctx.draft.put(GATEWAY, name, gateway)
     record = Evidence(ctx.object_id, place.era, place.view, kind_name, vote_key, cut)
     ctx.draft.put(EVIDENCE, (place.height, name), record)
     condemn(ctx, vote_key)
@@ -408,18 +421,19 @@ _HEIGHT: Final = Int(0, INT_MAX)
 _NAME: Final = gateway_name()
 _SAID: Final = Struct(fields=Bytes(1, FIELDS_BYTES_MAX), signature=Bytes(64, 64))
 
+
+def _proposing(actions: Mapping[str, Action]) -> tuple[Kind, ...]:
+    """The kind that can ask for any family's actions."""
+    fields = Struct(
+        action=Choice(*actions),
+        args=Cases("action", {name: action.args for name, action in actions.items()}),
+        effective_height=_HEIGHT,
+    )
+    doc = "An active gateway's operator asks for a change; it counts as its yes."
+    return (Kind("gov_propose", fields, apply_propose, 1_000, doc),)
+
+
 KIND_LIST: Final = (
-    Kind(
-        "gov_propose",
-        Struct(
-            action=Choice(*ACTIONS),
-            args=Cases("action", {name: action.args for name, action in ACTIONS.items()}),
-            effective_height=_HEIGHT,
-        ),
-        apply_propose,
-        1_000,
-        "An active gateway's operator asks for a change; it counts as its yes.",
-    ),
     Kind(
         "gov_vote",
         Struct(proposal=_ID, yes=Bool()),
@@ -459,6 +473,11 @@ EVENTS: Final = (
         "A gateway was proven to have contradicted itself; what its bond lost, in micro-MGS.",
     ),
     EventSpec(
+        "gov_named",
+        Struct(role=Choice(*ROLES), account=Address(), named=Bool()),
+        "An account has a role from here on, or no more.",
+    ),
+    EventSpec(
         "gateway_status",
         Struct(gateway=_NAME, status=Text(64)),
         "A gateway is active, suspended or leaving from here on.",
@@ -479,7 +498,8 @@ FAMILY: Final = Family(
         UNKNOWN_PROPOSAL, PROPOSAL_CLOSED, BAD_EFFECTIVE_HEIGHT, TOO_MANY_PROPOSALS, BAD_ARGUMENT,
         NAME_TAKEN, OWNER_TAKEN, OPERATOR_TAKEN, KEY_USED, NOT_POSSESSED, NOT_RECENT,
         GATEWAY_STATUS, TOO_FEW_GATEWAYS, TOO_MANY_GATEWAYS, UNKNOWN_PARAMETER, PARAMETER_BOUNDS,
-        NOT_EVIDENCE, EVIDENCE_KNOWN, EVIDENCE_TOO_OLD, KEY_CONDEMNED,
+        NOT_EVIDENCE, EVIDENCE_KNOWN, EVIDENCE_TOO_OLD, KEY_CONDEMNED, ALREADY_SO,
+        UNKNOWN_FAMILY, ROLE_LINKED,
     ),
     params=(
         ParamSpec(
@@ -495,5 +515,7 @@ FAMILY: Final = Family(
     ),
     genesis=_apply_genesis,
     at_height=take_effect,
+    actions={**ACTIONS, **CONTROL_ACTIONS},
+    proposing=_proposing,
     declares=("gateway_leaving",),
 )  # fmt: skip

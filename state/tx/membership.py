@@ -8,15 +8,13 @@ effect asks again: the world may have changed in between. Part of the governance
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 from mgsnode.base.codec import encode
-from mgsnode.base.errors import Fact
 from mgsnode.base.hashing import digest
 from mgsnode.base.keys import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, Signed, is_signed_by, statement
 from mgsnode.base.limits import INT_MAX, VALIDATORS_MAX
-from state.context import PARAM, ROOT, ROOTS_KEPT, Context, Param, Refusal
+from state.context import PARAM, ROOT, ROOTS_KEPT, Action, Context, Fault, Fields, Param
 from state.draft import Reader
 from state.fields import (
     Address,
@@ -30,8 +28,8 @@ from state.fields import (
     Text,
     gateway_name,
 )  # fmt: skip
-from state.registry import Fields
 from state.table import Table, bytes_key, int_key
+from state.tx.accounts import account_of
 from state.tx.gateways import (
     ACTIVE,
     GATEWAY,
@@ -43,7 +41,9 @@ from state.tx.gateways import (
     Gateway,
     Operator,
     chain_of,
+    note_active,
 )  # fmt: skip
+from state.tx.tokens import INSUFFICIENT_TOKENS, bond_tokens
 
 BAD_ARGUMENT: Final = (405, "BAD_ARGUMENT")
 NAME_TAKEN: Final = (406, "NAME_TAKEN")
@@ -67,8 +67,6 @@ _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,31}")  # as in a genesis
 _COUNTRY: Final = re.compile(r"[A-Z]{2}")
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
 _ENDPOINT: Final = re.compile(r"[!-~]{1,255}:([1-9][0-9]{0,4})")
-
-Fault: TypeAlias = tuple[Refusal, dict[str, Fact]]
 
 
 class KeyUse(NamedTuple):
@@ -106,15 +104,6 @@ _POSSESSION: Final = Struct(
 _KEY: Final = Bytes(PUBLIC_KEY_BYTES, PUBLIC_KEY_BYTES)
 _CERTIFICATE: Final = Bytes(1, CERTIFICATE_BYTES_MAX)
 _ENDPOINT_TEXT: Final = Text(ENDPOINT_BYTES_MAX, lowest=3)
-
-
-class Action(NamedTuple):
-    """One thing that a proposal can ask for. `concerns_seats`: it may change the set."""
-
-    args: Struct
-    why_not: Callable[[Context, Fields], Fault | None]
-    make: Callable[[Context, Fields, bytes], None]
-    concerns_seats: bool
 
 
 def possession_fields(name: str, vote_key: bytes, height: int, state_root: bytes) -> bytes:
@@ -168,6 +157,8 @@ def _put(ctx: Context, name: str, row: Gateway, source: bytes) -> None:
         ctx.emit("gateway_seat", name, row.seat)
     if before is None or before.status != row.status:
         ctx.emit("gateway_status", name, row.status)
+        if row.status == ACTIVE:
+            note_active(ctx, name)
     ctx.involve(row.operator)
 
 
@@ -280,6 +271,8 @@ def _why_not_join(ctx: Context, args: Fields) -> Fault | None:
         return OPERATOR_TAKEN, {}
     if len(seats_of(ctx.draft)) >= VALIDATORS_MAX:
         return TOO_MANY_GATEWAYS, {"highest": VALIDATORS_MAX}
+    if account_of(ctx.draft, join.operator).token < join.bond:
+        return INSUFFICIENT_TOKENS, {"needed": str(join.bond)}
     return _key_fault(ctx, join.vote_key, join.transport_certificate)
 
 
@@ -300,6 +293,7 @@ def _make_join(ctx: Context, args: Fields, source: bytes) -> None:
         status=ACTIVE,
         seat=True,
     )
+    bond_tokens(ctx, join.operator, join.bond)
     use_key(ctx, join.name, join.vote_key)
     use_key(ctx, join.name, certificate_use(join.transport_certificate))
     ctx.draft.put(OPERATOR, join.operator, Operator(join.name))
@@ -428,7 +422,7 @@ def _make_rotate(ctx: Context, args: Fields, source: bytes) -> None:
 
 def _why_not_set(ctx: Context, args: Fields) -> Fault | None:
     name, value = args
-    spec = ctx.specs.get(name)
+    spec = ctx.rules.specs.get(name)
     if spec is None:
         return UNKNOWN_PARAMETER, {}
     lowest, highest = spec.bounds(chain_of(ctx.draft).network)

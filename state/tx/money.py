@@ -165,6 +165,13 @@ def release_to_pool(ctx: Context, family: int, object_id: bytes, purpose: int, a
     ctx.emit("dollar_pooled", object_id, purpose, amount)
 
 
+def pay_from_pool(ctx: Context, to: bytes, amount: int) -> None:
+    """Fee pool to account: the gateways' shares at the end of a period."""
+    assert totals_of(ctx.draft).fee_pool >= amount
+    _add(ctx, to, amount)
+    _add_totals(ctx, balances=amount, fee_pool=-amount)
+
+
 def move_hold(
     ctx: Context, family: int, object_id: bytes, purpose: int, to_purpose: int, amount: int
 ) -> None:

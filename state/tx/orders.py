@@ -25,13 +25,13 @@ from typing import Any, Final, NamedTuple
 
 from mgsnode.base.errors import Rejected
 from mgsnode.base.limits import INT_MAX, MEMO_BYTES_MAX, NAME_BYTES_MAX, ORDER_LINES_MAX
-from state.context import DUE, Context, ParamSpec, time_bounds
+from state.context import Context, Fields, ParamSpec, is_scheduled, time_bounds
 from state.draft import Reader
 from state.fields import Address, Amount, Hash32, Int, ListOf, Optional, Struct, Text, gateway_name
-from state.registry import EventSpec, Family, Fields, Kind, Law
+from state.registry import EventSpec, Family, Kind, Law
 from state.table import Table, bytes_key
 from state.tx.accounts import account_of, is_linked
-from state.tx.gateways import ARBITER, GATEWAY, UNKNOWN_GATEWAY, chain_of, check_active
+from state.tx.gateways import ARBITER, GATEWAY, UNKNOWN_GATEWAY, chain_of, check_active, is_listed
 from state.tx.money import (
     HOLD,
     check_balance,
@@ -196,7 +196,8 @@ def apply_shop_open(ctx: Context, fields: Fields) -> None:
     gateway = ctx.require(GATEWAY, gateway_, UNKNOWN_GATEWAY, gateway=gateway_)
     check_active(gateway_, gateway)
     _check_terms(ctx, (ship, complete, window), (holdback_bp, commission_bp))
-    ctx.require(ARBITER, arbiter, ARBITER_NOT_LISTED)
+    if not is_listed(ctx.draft, ARBITER, arbiter):
+        raise Rejected(ARBITER_NOT_LISTED)
     for other in (ctx.sender, gateway.operator):
         if is_linked(ctx.draft, arbiter, other):
             raise Rejected(ARBITER_LINKED)
@@ -252,7 +253,7 @@ def apply_pay(ctx: Context, fields: Fields) -> None:
     check_balance(ctx.draft, ctx.sender, total)
     # From here on nothing can fail.
     order_id = ctx.object_id
-    due_ms = ctx.live_ms + shop.ship_within_ms
+    due_ms = ctx.now(FAMILY_NUMBER) + shop.ship_within_ms
     order = Order(
         shop=shop_id,
         buyer=ctx.sender,
@@ -300,7 +301,7 @@ def _check_status(ctx: Context, order: Order, *statuses: str) -> None:
     """The order is in one of `statuses` and its deadline is ahead, else a refusal."""
     if order.status not in statuses:
         raise Rejected(ORDER_STATUS, status=order.status, needed=" or ".join(statuses))
-    if ctx.live_ms >= order.due_ms:
+    if ctx.now(FAMILY_NUMBER) >= order.due_ms:
         raise Rejected(ORDER_DEADLINE, due_ms=order.due_ms)
 
 
@@ -316,8 +317,8 @@ def apply_ship(ctx: Context, fields: Fields) -> None:
     _check_shop(ctx, shop)
     _check_status(ctx, order, PAID)
     # From here on nothing can fail.
-    due_ms = ctx.live_ms + order.complete_after_ms
-    ctx.unschedule(order.due_ms, order_id)
+    due_ms = ctx.now(FAMILY_NUMBER) + order.complete_after_ms
+    ctx.unschedule(order.due_ms, order_id, FAMILY_NUMBER)
     ctx.schedule(due_ms, order_id, FAMILY_NUMBER)
     shipped = order._replace(
         status=SHIPPED, due_ms=due_ms, shipped_ms=ctx.time_ms, reference=reference
@@ -335,7 +336,7 @@ def apply_complete(ctx: Context, fields: Fields) -> None:
         raise Rejected(NOT_BUYER)
     _check_status(ctx, order, SHIPPED)
     # From here on nothing can fail.
-    ctx.unschedule(order.due_ms, order_id)
+    ctx.unschedule(order.due_ms, order_id, FAMILY_NUMBER)
     _complete(ctx, order_id, order, shop)
 
 
@@ -347,7 +348,7 @@ def _complete(ctx: Context, order_id: bytes, order: Order, shop: Shop) -> None:
     move_hold(ctx, FAMILY_NUMBER, order_id, ESCROW, COMMISSION, commission)
     move_hold(ctx, FAMILY_NUMBER, order_id, ESCROW, HOLDBACK, holdback)
     release(ctx, FAMILY_NUMBER, order_id, ESCROW, shop.owner, to_shop)
-    due_ms = ctx.live_ms + order.return_window_ms
+    due_ms = ctx.now(FAMILY_NUMBER) + order.return_window_ms
     ctx.schedule(due_ms, order_id, FAMILY_NUMBER)
     completed = order._replace(
         status=COMPLETED, due_ms=due_ms, fee=fee, to_shop=to_shop, completed_ms=ctx.time_ms
@@ -367,7 +368,7 @@ def apply_cancel(ctx: Context, fields: Fields) -> None:
         raise Rejected(NOT_BUYER)
     _check_status(ctx, order, PAID)
     # From here on nothing can fail.
-    ctx.unschedule(order.due_ms, order_id)
+    ctx.unschedule(order.due_ms, order_id, FAMILY_NUMBER)
     _cancel(ctx, order_id, order, shop)
 
 
@@ -469,7 +470,7 @@ def _refund_escrow(ctx: Context, order_id: bytes, order: Order, amount: int) -> 
     refunded = order.refunded + amount
     after = order._replace(refunded=refunded, from_escrow=order.from_escrow + amount)
     if refunded == order.total:
-        ctx.unschedule(order.due_ms, order_id)
+        ctx.unschedule(order.due_ms, order_id, FAMILY_NUMBER)
         after = after._replace(status=REFUNDED_WHOLE, due_ms=0, closed_ms=ctx.time_ms)
     ctx.draft.put(ORDER, order_id, after)
 
@@ -593,7 +594,7 @@ def _check_order(reader: Reader, order_id: bytes, order: Order) -> str | None:
     is_open = order.status in (PAID, SHIPPED, COMPLETED)
     if is_open != (order.due_ms > 0):
         return "has a deadline exactly while it is open"
-    if is_open and reader.get(DUE, (order.due_ms, order_id)) is None:
+    if is_open and not is_scheduled(reader, FAMILY_NUMBER, order.due_ms, order_id):
         return "is open and not in the due queue"
     return _check_lines(reader, order_id, order)
 
@@ -642,8 +643,10 @@ _LINE: Final = Struct(
 _BACK: Final = Struct(line=Int(0, ORDER_LINES_MAX - 1), quantity=Int(1, QUANTITY_MAX))
 
 
-def _kind(name: str, apply: Any, weight: int, doc: str, /, **fields: Any) -> Kind:
-    return Kind(name, Struct(**fields), apply, weight, doc)
+def _kind(
+    name: str, apply: Any, weight: int, doc: str, /, *, ends: bool = False, **fields: Any
+) -> Kind:
+    return Kind(name, Struct(**fields), apply, weight, doc, ends=ends)
 
 
 KINDS: Final = (
@@ -661,11 +664,12 @@ KINDS: Final = (
     ),
     _kind("order_ship", apply_ship, 200, "The shop dispatched the goods.",
           order=_ID, reference=_REASON),
-    _kind("order_complete", apply_complete, 200, "The buyer is content.", order=_ID),
+    _kind("order_complete", apply_complete, 200, "The buyer is content.", order=_ID,
+          ends=True),
     _kind("order_cancel", apply_cancel, 200, "Buyer or shop calls it off before shipping.",
-          order=_ID),
+          order=_ID, ends=True),
     _kind("order_refund", apply_refund, 200, "The shop gives back lines at the price paid.",
-          order=_ID, lines=ListOf(_BACK, 1, ORDER_LINES_MAX), reason=_REASON),
+          order=_ID, lines=ListOf(_BACK, 1, ORDER_LINES_MAX), reason=_REASON, ends=True),
 )  # fmt: skip
 
 EVENTS: Final = (

@@ -117,5 +117,5 @@ def test_a_flipped_bit_is_another_transaction_or_refused(data: st.DataObject) ->
 
 
 def test_refusals_have_distinct_stable_codes() -> None:
-    assert len(dict(ENVELOPE_REFUSALS)) == len(ENVELOPE_REFUSALS) == 11
+    assert len(dict(ENVELOPE_REFUSALS)) == len(ENVELOPE_REFUSALS) == 12
     assert dict(ENVELOPE_REFUSALS)[4] == "BAD_NONCE"

@@ -36,7 +36,7 @@ def net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Localnet]:
     made = Localnet.create(
         root,
         base_port=None,
-        accounts=[*wallet_accounts(), DevAccount(NEW)],
+        accounts=[*wallet_accounts(), DevAccount(NEW, token=1_000_000)],
         settings={"p2p.observers": f'[{{name = "{NEW}", certificate = "{certificate}"}}]'},
     )
     with made:

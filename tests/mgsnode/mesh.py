@@ -20,7 +20,14 @@ import mgsnode.node as module
 from mgsnode.base.genesis import Genesis
 from mgsnode.base.transaction import Body, sign_transaction
 from mgsnode.config import Observer, load_settings
-from mgsnode.devnet import dev_address, dev_genesis, dev_key, dev_key_file, gateway_names
+from mgsnode.devnet import (
+    DevAccount,
+    dev_address,
+    dev_genesis,
+    dev_key,
+    dev_key_file,
+    gateway_names,
+)
 from mgsnode.home import Home, create_home, create_keys, load_node_keys
 from mgsnode.node import Node
 from p2p.frames import Channel, encode_frame
@@ -225,7 +232,11 @@ async def mesh(
     """A network below `root`, its genesis `ago_ms` old; without `start` nobody runs."""
     monkeypatch.setattr(module, "Switch", FakeSwitch)
     monkeypatch.setattr(module, "RpcServer", FakeRpc)
-    genesis = dev_genesis(gateways=gateways, time_ms=time.time_ns() // 1_000_000 - ago_ms)
+    genesis = dev_genesis(
+        gateways=gateways,
+        time_ms=time.time_ns() // 1_000_000 - ago_ms,
+        accounts=[DevAccount(WATCHER, dollar=0, token=1)],  # its bond, if it joins
+    )
     made = Mesh(root, genesis, {"consensus.view_timeout_ms": "1000", **(flags or {})})
     for name in gateway_names(gateways):
         made.make_home(name)

@@ -119,7 +119,8 @@ def to_main(gateways: int) -> Change:
         for group, field in (("gateways", "operator"), ("accounts", "address")):
             for item, value in zip(document[group], getattr(genesis, group), strict=True):
                 item[field] = address_text(getattr(value, field), HRP_MAIN)
-        document["arbiters"] = [address_text(a, HRP_MAIN) for a in genesis.arbiters]
+        for role in ("arbiters", "attestors", "carriers", "moderators", "officers"):
+            document[role] = [address_text(a, HRP_MAIN) for a in getattr(genesis, role)]
 
     return change
 
@@ -158,7 +159,8 @@ def to_main(gateways: int) -> Change:
         (put("accounts", 0, "dollar", value="0"), 'is "" where dollar is 0'),
         (put("accounts", 0, "dollar", value=str(2**63)), "accounts[0].dollar: more than"),
         (put("accounts", 0, "dollar", value=str(2**63 - 1)), "its genesis dollars exceed it"),
-        (put("accounts", 0, "token", value=str(2**63 - 1)), "together more than"),
+        (put("accounts", 0, "token", value=str(2**63 - 1)), "token.sale: accounts and bonds"),
+        (put("token", "mining", value=str(2**63 - 1)), "together more than"),
         (put("params", "x", value=1), "params.x: input should be a valid string"),
     ],
 )  # fmt: skip

@@ -14,7 +14,7 @@ from typing import Literal
 
 from mgsnode.base.block import hash_header, make_certificate, vote_fields
 from mgsnode.base.errors import Busy, MgsError, Rejected
-from mgsnode.base.genesis import Genesis, GenesisAccount, GenesisGateway
+from mgsnode.base.genesis import TOKEN_PURPOSES, Genesis, GenesisAccount, GenesisGateway
 from mgsnode.base.hashing import address_of
 from mgsnode.base.keys import Signed, SigningKey, is_signed_by, statement
 from mgsnode.base.transaction import BAD_SIGNATURE, Body, Transaction, sign_transaction
@@ -46,7 +46,7 @@ def dev_genesis() -> Genesis:
     gateway = GenesisGateway(
         name="north", country="GB", currencies=("GBP", "USD"), owner_hash=bytes(32),
         operator=address(OPERATOR), vote_key=VOTE.public_key, transport_certificate=b"",
-        endpoint="127.0.0.1:1", bond=0, cap=10**15,
+        endpoint="127.0.0.1:1", bond=0, cap=10**15, attested=10**15,
     )  # fmt: skip
     holders = [("operator", OPERATOR), ("alice", ALICE), ("bob", BOB)]
     return Genesis(
@@ -54,7 +54,8 @@ def dev_genesis() -> Genesis:
         accounts=tuple(
             GenesisAccount(name, address(key), 1_000 * DOLLAR, "north", 0) for name, key in holders
         ),
-        arbiters=(address(ARBITER),), params=(),
+        arbiters=(address(ARBITER),), attestors=(), carriers=(), moderators=(), officers=(),
+        token=tuple((name, 10**14) for name in TOKEN_PURPOSES), params=(),
     )  # fmt: skip
 
 

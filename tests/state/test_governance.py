@@ -19,7 +19,7 @@ from state.draft import Draft
 from state.tx.gateways import ERA, GATEWAY, Gateway
 from state.tx.governance import EVIDENCE, PROPOSAL, QUEUE, Proposal, needed
 from state.tx.membership import CHANGE, COUNTS, KEY_USE
-from tests.state.scenarios.base import ALICE, OP0, OP1, OP2, OP3
+from tests.state.scenarios.base import ALICE, OP0, OP1, OP2, OP3, set_bond
 from tests.state.scenarios.governance import (  # fmt: skip
     _contradiction,
     _proposed,
@@ -286,7 +286,7 @@ def test_a_cleared_gateway_comes_back_with_its_key_to_its_place() -> None:
 
 def test_case_24_evidence_suspends_at_once_and_takes_the_seat_in_the_next_block() -> None:
     w = world()
-    w.draft.put(GATEWAY, "g1", gateway(w, "g1")._replace(bond=1_005))
+    set_bond(w, "g1", 1_005)
     assert w.do(ALICE, "gov_evidence", *_contradiction(w)).code == 0
     row = gateway(w, "g1")
     assert (row.status, row.seat, row.bond) == ("suspended", True, 905)

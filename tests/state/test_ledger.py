@@ -392,7 +392,7 @@ def broken_registry() -> Registry:
         ctx.draft.put(GATEWAY, "g3", gateway._replace(status="suspended", seat=False))
 
     kinds = (Kind("test_bug", Struct(), bug, 100, ""), Kind("test_end", Struct(), suspend, 100, ""))
-    return Registry((*standard_registry().families, Family(9, "test", kinds=kinds)))
+    return Registry((*standard_registry().families, Family(90, "test", kinds=kinds)))
 
 
 def test_case_69_a_bug_while_building_leaves_the_transaction_out(tmp_path: Path) -> None:
@@ -435,7 +435,7 @@ def test_case_69_what_means_a_broken_machine_is_never_caught(
     def die(_ctx: Any, _fields: Any) -> None:
         raise fatal
 
-    family = Family(9, "test", kinds=(Kind("test_die", Struct(), die, 100, ""),))
+    family = Family(90, "test", kinds=(Kind("test_die", Struct(), die, 100, ""),))
     registry = Registry((*standard_registry().families, family))
     ledger = Ledger.create(tmp_path / "store", GENESIS, registry)
     with pytest.raises(fatal):

@@ -36,7 +36,7 @@ def referral(bp: int) -> Family:
         amount = held(ctx.draft, FAMILY_NUMBER, order_id, COMMISSION)
         release(ctx, FAMILY_NUMBER, order_id, COMMISSION, BOB.address, amount)
 
-    return Family(9, "test", hooks={"paid": paid, "final": final})
+    return Family(90, "test", hooks={"paid": paid, "final": final})
 
 
 def world_with_commission(commission_bp: int, holdback_bp: int) -> tuple[World, bytes]:

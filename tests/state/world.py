@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mgsnode.base.block import Receipt
 from mgsnode.base.codec import Value, encode
-from mgsnode.base.genesis import Genesis, GenesisAccount, GenesisGateway, Network
+from mgsnode.base.genesis import TOKEN_PURPOSES, Genesis, GenesisAccount, GenesisGateway, Network
 from mgsnode.base.hashing import address_of, digest
 from mgsnode.base.keys import SigningKey
 from mgsnode.base.transaction import Body, Transaction, open_transaction, sign_transaction
+from state.context import CLOCK, family_ms, pause_of
 from state.draft import Draft
 from state.execute import BlockRun, Outcome, apply_genesis
 from state.registry import Registry, standard_registry
@@ -61,8 +63,13 @@ def make_genesis(
     params: dict[str, int] | None = None,
     cap: int = 10_000_000 * DOLLAR,
     arbiters: Sequence[Person] = (),
+    bond: int = 0,
+    attested: int | None = None,
 ) -> Genesis:
-    """A genesis with gateways g0…, their operators `op0`…, and funded holders."""
+    """A genesis with gateways g0…, their operators `op0`…, and funded holders.
+
+    Of each further role three are listed, `attestor0`, `carrier0`, `moderator0`, `officer0` …
+    """
     operators = people(*[f"op{index}" for index in range(gateways)])
     return Genesis(
         version=1,
@@ -79,8 +86,9 @@ def make_genesis(
                 vote_key=Person(f"vote{index}").key.public_key,
                 transport_certificate=b"certificate",
                 endpoint=f"127.0.0.1:{2600 + index}",
-                bond=0,
+                bond=bond,
                 cap=cap,
+                attested=cap if attested is None else attested,
             )
             for index, operator in enumerate(operators)
         ),
@@ -89,8 +97,18 @@ def make_genesis(
             for person in [*funded, *operators]
         ),
         arbiters=tuple(person.address for person in arbiters),
+        attestors=addresses("attestor"),
+        carriers=addresses("carrier"),
+        moderators=addresses("moderator"),
+        officers=addresses("officer"),
+        token=tuple((name, 100_000_000 * DOLLAR) for name in TOKEN_PURPOSES),
         params=tuple(sorted((params or {}).items())),
     )
+
+
+def addresses(role: str) -> tuple[bytes, ...]:
+    """Of three people with a role."""
+    return tuple(person.address for person in people(*(f"{role}{i}" for i in range(3))))
 
 
 class World:
@@ -106,6 +124,7 @@ class World:
         self.validators = genesis.validators()  # of the next height
         self.time_ms = genesis.time_ms
         self.outcome: Outcome | None = None
+        self.shared: Counter[str] = Counter()  # of the fee pool, by gateway, so far
 
     def tx(
         self,
@@ -155,6 +174,10 @@ class World:
             self.era += 1
             self.validators = validators
         self.time_ms += after_ms
+        for receipt in self.outcome.receipts:
+            for event in receipt.events:
+                if event.name == "fees_shared":
+                    self.shared[event.values[0]] += event.values[1]
         return list(self.outcome.receipts)
 
     def do(self, sender: Person, kind: str, /, *fields: Value, **how: Any) -> Receipt:
@@ -169,6 +192,12 @@ class World:
             receipts += self.block(after_ms=step)
             live_ms -= step
         return receipts
+
+    def now(self, family: int) -> int:
+        """What the family's clock shows."""
+        clock = self.draft.get(CLOCK, b"")
+        assert clock is not None
+        return family_ms(pause_of(self.draft, family), clock.live_ms)
 
     def dollars(self, person: Person) -> int:
         return account_of(self.draft, person.address).dollar

@@ -17,6 +17,9 @@ from mgsnode.base.transaction import Transaction
 from state.draft import Draft
 from state.execute import BlockRun
 from state.trie import update
+from state.tx.accounts import ACCOUNT, account_of
+from state.tx.gateways import GATEWAY
+from state.tx.tokens import PURPOSE, TOKEN_TOTALS, token_totals_of
 from tests.state.world import (
     DAY_MS,
     DOLLAR,
@@ -55,6 +58,32 @@ def scenario(family: str, reason: str = "") -> Callable[[Any], Any]:
 def new_world() -> World:
     """Alice, Bob, the seller and the operators have 10,000 dollars each, all issued by g0."""
     return World(make_genesis(funded=[ALICE, BOB, SELLER], arbiters=[ARBITER], cap=INT_MAX))
+
+
+def grant(w: World, person: Person, tokens: int) -> None:
+    """Tokens of the genesis' sale for somebody who needs some."""
+    account = account_of(w.draft, person.address)
+    w.draft.put(ACCOUNT, person.address, account._replace(token=account.token + tokens))
+    sale = w.draft.get(PURPOSE, "sale")
+    assert sale is not None
+    w.draft.put(PURPOSE, "sale", sale._replace(left=sale.left - tokens))
+    totals = token_totals_of(w.draft)
+    moved = totals._replace(balances=totals.balances + tokens, unvested=totals.unvested - tokens)
+    w.draft.put(TOKEN_TOTALS, b"", moved)
+
+
+def set_bond(w: World, name: str, tokens: int) -> None:
+    """A bond for a gateway that has none, out of the genesis' sale."""
+    gateway = w.draft.get(GATEWAY, name)
+    assert gateway is not None and gateway.bond == 0
+    operator = Person(f"op{name[1:]}")
+    grant(w, operator, tokens)
+    account = account_of(w.draft, operator.address)
+    w.draft.put(ACCOUNT, operator.address, account._replace(token=account.token - tokens))
+    w.draft.put(GATEWAY, name, gateway._replace(bond=tokens))
+    totals = token_totals_of(w.draft)
+    moved = totals._replace(balances=totals.balances - tokens, bonded=totals.bonded + tokens)
+    w.draft.put(TOKEN_TOTALS, b"", moved)
 
 
 def fund(w: World, person: Person, dollars: int) -> None:

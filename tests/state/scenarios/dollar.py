@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mgsnode.base.limits import INT_MAX
 from mgsnode.base.transaction import Transaction
-from state.tx.gateways import GATEWAY
+from state.tx.gateways import GATEWAY, STANDING, Standing
 from tests.state.scenarios.base import (
     ALICE,
     BOB,
@@ -227,3 +227,9 @@ def redeem_refuse_for_the_details(w: World) -> Transaction:
 @scenario("dollar")
 def redeem_refuse_for_the_bank(w: World) -> Transaction:
     return w.tx(OP1, "dollar_redeem_refuse", _asked(w), "bank")
+
+
+@scenario("dollar", "ISSUING_STOPPED")
+def issue_while_stopped(w: World) -> Transaction:
+    w.draft.put(STANDING, "g1", Standing(w.time_ms, (("strikes", 0),)))
+    return w.tx(OP1, "dollar_issue", ALICE.address, 50 * DOLLAR, h("wire 1"))

@@ -8,15 +8,19 @@ from mgsnode.base.block import vote_fields
 from mgsnode.base.codec import encode
 from mgsnode.base.keys import Signed, SigningKey, statement
 from mgsnode.base.transaction import Transaction
+from state.tx.accounts import account_of
 from state.tx.gateways import GATEWAY
 from state.tx.governance import PROPOSAL
 from state.tx.membership import Join, possession_fields
 from tests.state.scenarios.base import (
     ALICE,
+    BOB,
     OP0,
     OP1,
     OP2,
+    grant,
     scenario,
+    set_bond,
 )
 from tests.state.world import (
     DOLLAR,
@@ -41,7 +45,7 @@ def consent(w: World, name: str, key: SigningKey, at: int | None = None) -> tupl
     return height, root_of(height), key.sign(signed)
 
 
-def join_args(w: World, name: str = "nova", **over: Any) -> tuple[Any, ...]:
+def join_args(w: World, name: str = "nova", *, funded: bool = True, **over: Any) -> tuple[Any, ...]:
     """The arguments of a join by a newcomer with fresh keys."""
     key = over.pop("key", vote_key(f"vote-{name}"))
     join = Join(
@@ -57,7 +61,11 @@ def join_args(w: World, name: str = "nova", **over: Any) -> tuple[Any, ...]:
         bond=1_000 * DOLLAR,
         cap=5_000 * DOLLAR,
     )
-    return tuple(join._replace(**over))
+    join = join._replace(**over)
+    missing = join.bond - account_of(w.draft, join.operator).token
+    if missing > 0 and funded:
+        grant(w, Person(f"op-{name}"), missing)
+    return tuple(join)
 
 
 def propose(
@@ -140,6 +148,12 @@ def propose_a_join_at_no_endpoint(w: World) -> Transaction:
 def propose_a_join_with_a_currency_twice(w: World) -> Transaction:
     w.block()
     return propose(w, "join", join_args(w, currencies=("EUR", "EUR")))
+
+
+@scenario("governance", "INSUFFICIENT_TOKENS")
+def propose_a_join_without_the_bond(w: World) -> Transaction:
+    w.block()
+    return propose(w, "join", join_args(w, funded=False))
 
 
 @scenario("governance", "NAME_TAKEN")
@@ -351,6 +365,7 @@ def _contradiction(w: World, **where: Any) -> tuple[Any, ...]:
 
 @scenario("governance")
 def evidence_of_two_votes(w: World) -> Transaction:
+    set_bond(w, "g1", 1_005)
     return w.tx(ALICE, "gov_evidence", *_contradiction(w))
 
 
@@ -417,3 +432,37 @@ def evidence_of_long_ago(w: World) -> Transaction:
 def propose_to_clear_a_liar_with_its_old_key(w: World) -> Transaction:
     w.do(ALICE, "gov_evidence", *_contradiction(w))
     return propose(w, "clear", ("g1",))
+
+
+# Control -----------------------------------------------------------------------------------
+
+
+@scenario("governance")
+def propose_a_pause(w: World) -> Transaction:
+    return propose(w, "pause", ("dollar",))
+
+
+@scenario("governance", "ALREADY_SO")
+def propose_to_resume_what_runs(w: World) -> Transaction:
+    return propose(w, "resume", ("dollar",))
+
+
+@scenario("governance", "UNKNOWN_FAMILY")
+def propose_to_pause_governance(w: World) -> Transaction:
+    return propose(w, "pause", ("governance",))
+
+
+@scenario("governance")
+def propose_a_carrier(w: World) -> Transaction:
+    return propose(w, "name_role", ("carrier", BOB.address, True))
+
+
+@scenario("governance", "ROLE_LINKED")
+def propose_an_operator_as_attestor(w: World) -> Transaction:
+    return propose(w, "name_role", ("attestor", OP2.address, True))
+
+
+@scenario("governance", "FAMILY_PAUSED")
+def transfer_while_the_dollar_is_paused(w: World) -> Transaction:
+    done(w, "pause", ("dollar",))
+    return w.tx(ALICE, "dollar_transfer", ((BOB.address, 1, ""),))
