@@ -24,7 +24,6 @@ from state.store import Snapshot
 from state.table import Table
 from state.trie import prove, stored
 from state.tx.accounts import Account, account_of, fee_of
-from state.tx.dollar import POSITION, REDEMPTION, Position, Redemption, position_of
 from state.tx.gateways import ARBITER, GATEWAY, Gateway, listed
 from state.tx.money import Totals, totals_of
 from state.tx.orders import (
@@ -36,6 +35,8 @@ from state.tx.orders import (
     OrderLine,
     Shop,
 )  # fmt: skip
+from state.tx.positions import POSITION, Position, position_of
+from state.tx.redemptions import REDEMPTION, Redemption
 
 K = TypeVar("K")
 R = TypeVar("R")

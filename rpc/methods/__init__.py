@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from pkgutil import iter_modules
+
 from rpc.dispatch import Method
-from rpc.methods import account, audit, chain, dollar, events, governance, node, orders, submit, tx
 
 
 def all_methods() -> tuple[Method, ...]:
     """Every method this node answers."""
-    files = (node, chain, tx, submit, account, dollar, orders, governance, audit, events)
+    names = sorted(module.name for module in iter_modules(__path__))
+    files = [import_module(f"{__name__}.{name}") for name in names]
     return tuple(method for file in files for method in file.METHODS)

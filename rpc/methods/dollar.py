@@ -25,8 +25,9 @@ from rpc.results import (
     page,
 )
 from rpc.schema import Address, Hash32, Name, NoParams, PageParams, Params
-from state.tx.dollar import BY_GATEWAY, BY_HOLDER, Position, Redemption
 from state.tx.gateways import Gateway
+from state.tx.positions import Position
+from state.tx.redemptions import BY_GATEWAY, BY_HOLDER, Redemption
 from state.view import View
 
 

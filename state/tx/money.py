@@ -18,6 +18,7 @@ from state.table import Table, bytes_key, int_key, pair_key
 from state.tx.accounts import ACCOUNT, EMPTY, Account, account_of
 
 DOLLAR_FAMILY: Final = 1
+REDEMPTIONS: Final = 15  # the family whose holds count as locked
 INSUFFICIENT_BALANCE: Final = (101, "INSUFFICIENT_BALANCE")
 
 
@@ -103,7 +104,7 @@ def _add_totals(
     family: int = 0,
 ) -> None:
     before = totals_of(ctx.draft)
-    is_locked = family == DOLLAR_FAMILY
+    is_locked = family == REDEMPTIONS
     after = Totals(
         before.issued + issued,
         before.burned + burned,

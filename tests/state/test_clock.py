@@ -6,11 +6,11 @@ import pytest
 
 from state import execute
 from state.context import CLOCK, DUE
-from state.tx.dollar import REDEMPTION
 from state.tx.orders import ORDER
+from state.tx.redemptions import REDEMPTION
 from tests.state.scenarios.base import ALICE, BOB, LINES, NETWORK_TERMS, OP1, SELLER, new_world
-from tests.state.scenarios.dollar import _asked, _claimed
 from tests.state.scenarios.orders import _completed, _paid, _pay, _shipped, open_shop
+from tests.state.scenarios.redemptions import _asked, _claimed
 from tests.state.world import DAY_MS, DOLLAR, World, h, make_genesis, reason
 
 HOUR_MS = 3_600_000

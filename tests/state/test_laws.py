@@ -13,13 +13,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from mgsnode.base.errors import Rejected
 from state.draft import Draft
 from state.tx.accounts import ACCOUNT
-from state.tx.dollar import POSITION, REDEMPTION
 from state.tx.gateways import ERA, GATEWAY, OPERATOR
 from state.tx.money import HOLD, TOTALS
 from state.tx.orders import LINES, ORDER, REFUNDED, SHOP
+from state.tx.positions import POSITION
+from state.tx.redemptions import REDEMPTION
 from tests.state.scenarios.base import ALICE, ARBITER, BOB, OP0, OP1, SELLER, new_world
-from tests.state.scenarios.dollar import _asked
 from tests.state.scenarios.orders import _completed, _shipped, shop_fields
+from tests.state.scenarios.redemptions import _asked
 from tests.state.world import DOLLAR, Person, World, h, make_genesis
 
 STEPS = int(os.environ.get("MGS_LAW_STEPS", "40"))
@@ -198,12 +199,12 @@ TAMPERINGS = [
     (TOTALS, "escrowed", "dollar/supply"),
     (POSITION, "issued", "dollar/supply"),
     (POSITION, "burned", "dollar/supply"),
-    (POSITION, "asks", "dollar/redemptions"),
-    (POSITION, "claimed", "dollar/redemptions"),
+    (POSITION, "asks", "redemptions/redemptions"),
+    (POSITION, "claimed", "redemptions/redemptions"),
     (POSITION, "settled_in", "dollar/supply"),
-    (REDEMPTION, "amount", "dollar/redemptions"),
-    (REDEMPTION, "ask_fee", "dollar/redemptions"),
-    (REDEMPTION, "due_ms", "dollar/redemptions"),
+    (REDEMPTION, "amount", "redemptions/redemptions"),
+    (REDEMPTION, "ask_fee", "redemptions/redemptions"),
+    (REDEMPTION, "due_ms", "redemptions/redemptions"),
     (ORDER, "total", "orders/orders"),
     (ORDER, "refunded", "orders/orders"),
     (ORDER, "from_escrow", "orders/orders"),

@@ -30,9 +30,9 @@ from state.ledger import Built, Committed, Ledger
 from state.proof import check_proof
 from state.registry import Family, Kind, Registry, standard_registry
 from state.tx.accounts import ACCOUNT
-from state.tx.dollar import BY_HOLDER
 from state.tx.gateways import GATEWAY
 from state.tx.orders import ALL_SHOPS, OF_BUYER, OF_SHOP
+from state.tx.redemptions import BY_HOLDER
 from tests.state.scenarios.base import ALICE, ARBITER, BOB, LINES, OP1, SELLER
 from tests.state.scenarios.orders import shop_fields
 from tests.state.world import DOLLAR, START_MS, Person, World, h, make_genesis

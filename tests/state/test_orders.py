@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from state.registry import Family, Registry, standard_registry
 from state.tx.accounts import account_of
-from state.tx.dollar import REDEMPTION
 from state.tx.money import held, release
 from state.tx.orders import COMMISSION, FAMILY_NUMBER, ORDER, SHOP, Order, network_fee, shares
+from state.tx.redemptions import REDEMPTION
 from tests.state import test_laws
 from tests.state.scenarios.base import ALICE, ARBITER, BOB, OP1, SELLER, new_world
 from tests.state.scenarios.orders import shop_fields

@@ -9,15 +9,15 @@ import pytest
 from mgsnode.base.transaction import Transaction
 from state.context import PAUSE, Pause
 from state.execute import check_due
-from state.tx.dollar import REDEMPTION
 from state.tx.gateways import GATEWAY, STANDING, Standing, allow_issuing, stop_issuing
 from state.tx.money import totals_of
 from state.tx.orders import ORDER
 from state.tx.periods import CLOSED, period_of
+from state.tx.redemptions import REDEMPTION
 from tests.state.scenarios.base import ALICE, ARBITER, BOB, OP0, OP1, fund, new_world
-from tests.state.scenarios.dollar import _asked
 from tests.state.scenarios.governance import done
 from tests.state.scenarios.orders import _paid
+from tests.state.scenarios.redemptions import _asked
 from tests.state.world import DAY_MS, DOLLAR, START_MS, World, h, reason
 
 HOUR_MS = 3_600_000
@@ -103,13 +103,14 @@ def test_a_stop_for_a_period_ends_with_it_and_one_until_cleared_does_not() -> No
 def test_a_paused_family_takes_nothing_new_and_ends_what_is_open() -> None:
     w = new_world()
     rid = _asked(w)
-    done(w, "pause", ("dollar",))
-    receipt = w.do(ALICE, "dollar_transfer", ((BOB.address, DOLLAR, ""),))
+    done(w, "pause", ("redemptions",))
+    receipt = w.do(ALICE, "dollar_redeem", "g1", 20 * DOLLAR, "USD", h("payout"), ())
     assert (reason(w, receipt), receipt.fee > 0) == ("FAMILY_PAUSED", True)
     assert reason(w, w.do(OP1, "dollar_redeem_paid", rid, h("wire"), ())) == ""
     assert reason(w, w.do(ALICE, "dollar_redeem_confirm", rid)) == ""
-    done(w, "resume", ("dollar",))
-    assert reason(w, w.do(ALICE, "dollar_transfer", ((BOB.address, DOLLAR, ""),))) == ""
+    done(w, "resume", ("redemptions",))
+    receipt = w.do(ALICE, "dollar_redeem", "g1", 20 * DOLLAR, "USD", h("payout"), ())
+    assert reason(w, receipt) == ""
     assert w.broken_laws() == []
 
 
@@ -120,15 +121,15 @@ def test_the_deadlines_of_a_paused_family_stand_still_and_others_go_on() -> None
     asked = w.draft.get(REDEMPTION, rid)
     assert asked is not None
     w.pass_ms(23 * HOUR_MS)
-    done(w, "pause", ("dollar",))
-    stood_from = w.now(1)
+    done(w, "pause", ("redemptions",))
+    stood_from = w.now(15)
     w.pass_ms(40 * HOUR_MS)
-    assert w.now(1) == stood_from
+    assert w.now(15) == stood_from
     row, order = w.draft.get(REDEMPTION, rid), w.draft.get(ORDER, order_id)
     assert row is not None and row.status == "pending"
     assert order is not None and order.status == "cancelled"
-    done(w, "resume", ("dollar",))
-    w.pass_ms(asked.due_ms - w.now(1) - 1)
+    done(w, "resume", ("redemptions",))
+    w.pass_ms(asked.due_ms - w.now(15) - 1)
     row = w.draft.get(REDEMPTION, rid)
     assert row is not None and row.status == "pending"
     w.pass_ms(1)
@@ -149,14 +150,14 @@ def test_work_that_was_already_due_is_done_during_the_pause() -> None:
     w.block(*asks)
     row = w.draft.get(REDEMPTION, asks[0].txid)
     assert row is not None
-    w.pass_ms(row.due_ms - 1 - w.now(1))
+    w.pass_ms(row.due_ms - 1 - w.now(15))
     assert statuses(w, asks) == {"pending": 600}
     w.block()
     assert statuses(w, asks) == {"pending": 88, "expired": 512}
-    w.draft.put(PAUSE, 1, Pause(True, w.now(1), 0))
+    w.draft.put(PAUSE, 15, Pause(True, w.now(15), 0))
     w.block()
     assert statuses(w, asks) == {"expired": 600}
-    assert w.now(1) == row.due_ms
+    assert w.now(15) == row.due_ms
     assert check_due(w.registry, w.draft) is None
 
 
