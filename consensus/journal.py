@@ -1,21 +1,22 @@
 """The vote journal's records and how a life is recovered from them. Pure: bytes in, values out.
 
 A frame is `length(4) ‖ crc32(4) ‖ seq(8) ‖ payload`, big-endian; the checksum covers seq and
-payload, seq rises by one. A frame that ends beyond the file, or is bad with nothing good
-behind it, is a write that was cut: it was never spoken of, so it is dropped. A bad frame
-*before* a good one is corruption: stop (case 40). The file itself, its syncing and the vote
-key belong to `mgsnode/guard.py`. Rules R5 and R6.
+payload, seq rises by one. The payload is a record, or all records of one write: a disk may
+keep the end of a write that was cut and not its beginning. A frame that ends beyond the file,
+or is bad with nothing good behind it, is such a write: it was never spoken of, so it is
+dropped. A bad frame *before* a good one is corruption: stop (case 40). The file itself, its
+syncing and the vote key belong to `mgsnode/guard.py`. Rules R5 and R6.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 from zlib import crc32
 
-from mgsnode.base.codec import decode, encode
+from mgsnode.base.codec import Value, decode, encode
 from mgsnode.base.errors import Corrupt, Malformed
 from mgsnode.base.limits import FRAME_BYTES_MAX
 
@@ -108,7 +109,15 @@ _SHAPES: dict[type[Record], tuple[type, ...]] = {
 
 def encode_record(seq: int, record: Record) -> bytes:
     """The frame of one record."""
-    payload = encode((_NUMBER_OF[type(record)], record))
+    return _seal(seq, encode((_NUMBER_OF[type(record)], record)))
+
+
+def encode_records(seq: int, records: Sequence[Record]) -> bytes:
+    """The one frame of what is written at once: all of it is there, or none."""
+    return _seal(seq, encode(tuple((_NUMBER_OF[type(record)], record) for record in records)))
+
+
+def _seal(seq: int, payload: bytes) -> bytes:
     sealed = seq.to_bytes(8, "big") + payload
     return _HEAD.pack(len(payload), crc32(sealed), seq) + payload
 
@@ -127,7 +136,7 @@ def read_journal(raw: bytes) -> Reading:
     offset, seq = 0, 0
     while (frame := _frame_at(raw, offset)) is not None and (not records or frame[0] == seq):
         seq, payload = frame
-        records.append(_open_record(payload))
+        records.extend(_open_records(payload))
         offset += _HEAD.size + len(payload)
         seq += 1
     if _good_frame_after(raw, offset):
@@ -154,11 +163,17 @@ def _good_frame_after(raw: bytes, offset: int) -> bool:
     return any(_frame_at(raw, at) is not None for at in range(offset, len(raw) - _HEAD.size))
 
 
-def _open_record(payload: bytes) -> Record:
+def _open_records(payload: bytes) -> list[Record]:
     try:
         value = decode(payload, bytes_max=2 * FRAME_BYTES_MAX)
     except Malformed as error:
         raise Corrupt(f"vote journal: a sound record that is no value: {error}") from None
+    if type(value) is tuple and value and type(value[0]) is tuple:
+        return [_record_of(item) for item in value]
+    return [_record_of(value)]
+
+
+def _record_of(value: Value) -> Record:
     match value:
         case (int() as number, tuple() as items) if 0 < number <= len(_KINDS):
             kind = _KINDS[number - 1]

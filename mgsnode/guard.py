@@ -27,6 +27,7 @@ from consensus.journal import (
     Recovered,
     Voted,
     encode_record,
+    encode_records,
     forget,
     live_records,
     note,
@@ -75,6 +76,12 @@ def create_journal(folder: Path, genesis_hash: bytes, public_key: bytes) -> None
     _sync_folder(folder)
 
 
+def _write(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
 def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -120,10 +127,12 @@ class Guard:
         self._seq = reading.next_seq
         self._bytes = reading.good_bytes
         self._file = os.open(path, os.O_WRONLY)
-        if reading.good_bytes < len(raw):
-            os.ftruncate(self._file, reading.good_bytes)  # a torn write was never spoken of
-            os.fsync(self._file)
-        os.lseek(self._file, 0, os.SEEK_END)
+        # An earlier life's last words may stand in the system's memory only: it was killed before
+        # its sync, or the sync failed, after which their pages count as written. Here they are
+        # written once more in their places, before anything is said on the strength of them.
+        _write(self._file, raw[: reading.good_bytes])
+        os.ftruncate(self._file, reading.good_bytes)  # a torn write was never spoken of
+        os.fsync(self._file)
 
     def recovered_copy(self) -> Recovered:
         """What the journal says, for the replica to begin with; ours goes on by itself."""
@@ -140,13 +149,12 @@ class Guard:
         """Checks, appends and syncs. Blocks for the disk. Raises `Refused`; OSError is fatal."""
         self._refuse_if_spent()
         self._spent = True
-        frames = []
         for record in records:
             self._check(record)
             note(self.recovered, record)
-            frames.append(encode_record(self._seq, record))
-            self._seq += 1
-        self._append(b"".join(frames))
+        frame = encode_records(self._seq, records)
+        self._seq += 1
+        self._append(frame)
         self._spent = False
 
     def _refuse_if_spent(self) -> None:
@@ -157,9 +165,7 @@ class Guard:
         if self._decided and self._bytes + len(data) > _SEGMENT_BYTES_MAX:
             self._rewrite()
             return  # the new segment holds what was just noted
-        view = memoryview(data)
-        while view:
-            view = view[os.write(self._file, view) :]
+        _write(self._file, data)
         os.fdatasync(self._file)
         self.syncs += 1
         self._bytes += len(data)
@@ -171,9 +177,7 @@ class Guard:
         data = b"".join(encode_record(seq, record) for seq, record in enumerate(records))
         fresh = self._folder / (JOURNAL_FILE + ".new")
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        view = memoryview(data)
-        while view:
-            view = view[os.write(descriptor, view) :]
+        _write(descriptor, data)
         os.fsync(descriptor)
         fresh.replace(self._folder / JOURNAL_FILE)
         _sync_folder(self._folder)

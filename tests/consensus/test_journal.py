@@ -18,6 +18,7 @@ from consensus.journal import (
     Recovered,
     Voted,
     encode_record,
+    encode_records,
     forget,
     live_records,
     read_journal,
@@ -87,6 +88,21 @@ def test_every_cut_gives_back_the_whole_frames_before_it(  # cases 39, 40
     # Zeros may complete a frame that ended in zeros; never less than what was whole.
     assert list(reading.records)[:whole] == records[:whole]
     assert len(reading.records) - whole in (0, 1)
+
+
+@given(st.integers(0, 3_000), st.sets(st.integers(0, 9)))
+def test_whatever_sectors_of_the_last_write_are_lost_it_is_dropped_as_a_whole(  # cases 39, 40
+    body_bytes: int, lost: set[int]
+) -> None:
+    vote = Voted(int(Signed.PREPARE), 0, 0, 1, b"n" * 32, b"header", b"proof")
+    synced = encode_record(0, OPENED)
+    raw = synced + encode_records(1, (Body(b"n" * 32, b"x" * body_bytes), vote))
+    torn = bytearray(raw)
+    for sector in lost:
+        start, end = max(len(synced), 512 * sector), min(len(raw), 512 * sector + 512)
+        torn[start:end] = bytes(max(0, end - start))
+    records = read_journal(bytes(torn)).records
+    assert len(records) == (3 if torn == raw else 1)
 
 
 @given(lives(), st.data())

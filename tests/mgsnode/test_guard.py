@@ -266,6 +266,33 @@ def test_case_40_a_flipped_byte_before_a_good_record_is_corruption(
     opened()
 
 
+def test_case_41_what_a_failed_sync_left_in_memory_is_written_again_by_the_next_life(
+    opened: Opener, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The system holds pages for written whose sync failed, so that a further sync would do
+    # nothing for them; a loss of power then takes what the next life had read and built upon.
+    guard = opened()
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fdatasync", _fails)
+        with pytest.raises(OSError, match="EIO"):
+            guard.remember(LIFE[0])
+    with pytest.raises(Refused):
+        say_all(guard)
+    done: list[bytes] = []
+    write, sync = os.write, os.fsync
+    monkeypatch.setattr(os, "write", lambda d, data: (done.append(bytes(data)), write(d, data))[1])
+    monkeypatch.setattr(os, "fsync", lambda d: (done.append(b"sync"), sync(d))[1])
+    again = opened()
+    raw = (folder / JOURNAL_FILE).read_bytes()
+    assert done == [raw, b"sync"]
+    assert again.recovered == recover(read_journal(raw).records)
+    assert again.recovered.votes
+
+
+def _fails(_descriptor: int) -> None:
+    raise OSError("EIO")
+
+
 # Who may have it
 
 

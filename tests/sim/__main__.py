@@ -4,6 +4,7 @@
     python -m tests.sim --seed 127             one seed, told in full
     python -m tests.sim --seed 127 --shrink    which faults it needs
     python -m tests.sim --seed 127 --without loss,crash
+    python -m tests.sim --sum a.json b.json    what several runs with --json add up to
 
 Exit code 1 if any seed is not `held`, or if a seed run twice differs.
 """
@@ -11,18 +12,19 @@ Exit code 1 if any seed is not `held`, or if a seed run twice differs.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import partial
 from multiprocessing import Pool
 from pathlib import Path
 
+from tests.sim.figures import Figures
+from tests.sim.phases import KINDS, PHASES
 from tests.sim.plan import FAULTS, LIES, draw_plan
 from tests.sim.run import Outcome, run_seed
 from tests.sim.shrink import shrink
+from tests.sim.swarm import ON_MACHINES
 
 _AGAIN_EVERY = 50  # seeds run twice, to see that a run is a function of its seed
 
@@ -37,8 +39,11 @@ def main() -> int:
     parser.add_argument("--shrink", action="store_true")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--json", type=Path, help="write the figures there as well")
+    parser.add_argument("--sum", type=Path, nargs="+", help="files that --json wrote")
     given = parser.parse_args()
     without = frozenset(filter(None, given.without.split(",")))
+    if given.sum is not None:
+        return _sum(given.sum)
     if given.seed is not None:
         return _one(given.seed, without, given.heights, shrinking=given.shrink)
     start, stop = map(int, given.seeds.split(":"))
@@ -72,45 +77,42 @@ def _many(
 ) -> int:
     started = time.monotonic()
     run = partial(run_seed, without=without, heights=heights)
-    total: Counter[str] = Counter()
-    figures: Counter[str] = Counter()
-    recovery: list[int] = []
+    total = Figures()
     for outcome in _outcomes(seeds, run, jobs):
-        figures[f"seeds {outcome.verdict}"] += 1
-        figures[f"seeds with n = {outcome.n}"] += 1
-        figures["heights"] += outcome.heights
-        figures["events"] += outcome.events
-        figures["virtual seconds"] += outcome.virtual_ms // 1_000
-        recovery.append(outcome.recovery_ms)
-        most = max(total["max view"], outcome.counts.pop("max view", 0))
-        total += outcome.counts
-        total["max view"] = most
+        total.add(outcome)
         if outcome.verdict != "held":
             print(
                 f"seed {outcome.seed} n = {outcome.n}: {outcome.verdict}: {outcome.why}", flush=True
             )
         if outcome.seed % _AGAIN_EVERY == 0:
-            figures["seeds run twice"] += 1
+            total.figures["seeds run twice"] += 1
             if run(outcome.seed).trace != outcome.trace:
-                figures["seeds that differ"] += 1
+                total.figures["seeds that differ"] += 1
                 print(f"seed {outcome.seed} gave another trace the second time")
-    recovery.sort()
-    for name, share in (("p50", 0.5), ("p99", 0.99), ("most", 1.0)):
-        place = min(len(recovery) - 1, int(len(recovery) * share))
-        figures[f"recovery ms, {name}"] = recovery[place]
-    figures["wall seconds"] = round(time.monotonic() - started)
-    _print({"figures": dict(figures), "exercised": dict(sorted(total.items()))}, report)
-    good = figures["seeds held"] == len(seeds) and not figures["seeds that differ"]
-    return int(not good)
-
-
-def _print(tables: dict[str, dict[str, int]], report: Path | None) -> None:
-    for title, table in tables.items():
-        print(f"\n{title}")
-        for name, count in table.items():
-            print(f"{count:14,}  {name}")
+    total.figures["wall seconds"] = round(time.monotonic() - started)
+    _print(total)
     if report is not None:
-        report.write_text(json.dumps(tables, indent=1, ensure_ascii=False) + "\n")
+        total.write(report)
+    return _verdict(total)
+
+
+def _sum(paths: list[Path]) -> int:
+    total = Figures()
+    for path in paths:
+        total.read(path)
+    _print(total)
+    return _verdict(total)
+
+
+def _print(total: Figures) -> None:
+    lies = [f"lie: {lie}" for lie in LIES]
+    total.print([*ON_MACHINES, *lies], PHASES, KINDS)
+
+
+def _verdict(total: Figures) -> int:
+    figures = total.figures
+    bad = figures["seeds broken"] + figures["seeds unknown"] + figures["seeds that differ"]
+    return int(bad > 0 or not figures["seeds held"])
 
 
 if __name__ == "__main__":

@@ -273,6 +273,11 @@ class Checks:
         self.seen["demotions"] += 1
         self.must(not node.honest, "no honest node demotes itself", node.name, why)
 
+    def on_corrupt(self, node: SimNode) -> None:
+        """A journal was refused when its machine started."""
+        self.seen["corrupt journals"] += 1
+        self.must(not node.honest, "a journal that no bit rot touched is read again", node.name)
+
     def on_halt(self, node: SimNode, why: str) -> None:
         """A replica saw more than f faults."""
         self.seen["halts"] += 1

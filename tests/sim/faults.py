@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mgsnode.base.keys import Signed
+from tests.sim.disk import How
 from tests.sim.world import World
 
 if TYPE_CHECKING:
@@ -43,6 +44,14 @@ class Faults:
     def crash_due(self, node: SimNode) -> bool:
         """Whether the power goes now."""
         return False
+
+    def write_crash_due(self, node: SimNode) -> bool:
+        """Whether the process ends within this write."""
+        return self.crash_due(node)
+
+    def crash_how(self, node: SimNode, *, writing: bool) -> How:
+        """What the disk keeps of a crash that is due."""
+        return "power"
 
     def on_crash(self, node: SimNode) -> int | None:
         """When the machine comes back."""

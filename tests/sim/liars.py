@@ -29,12 +29,14 @@ from mgsnode.base.keys import Signed, statement
 from mgsnode.base.limits import FRAME_BYTES_MAX
 from tests.sim.ledger import Stored
 from tests.sim.node import SimNode
+from tests.sim.phases import phase_of
 from tests.sim.swarm import Swarm
 
 if TYPE_CHECKING:
     from tests.sim.network import Network
 
 _VOTES = (Signed.PREPARE, Signed.COMMIT)
+_FLOOD = 200  # messages at once
 
 
 class Liar(SimNode):
@@ -47,6 +49,7 @@ class Liar(SimNode):
         self.lies = faults.plan.lies
         self.random = network.world.stream("byzantine")
         self.told: Counter[str] = Counter()
+        self.touched: Counter[tuple[str, str]] = Counter()
         self._old: deque[tuple[Signed, bytes]] = deque(maxlen=64)
         self._hashes: deque[bytes] = deque([ZERO_HASH], maxlen=8)
         self._second: tuple[bytes, bytes, Value] | None = None  # hash, fields, tail
@@ -54,7 +57,9 @@ class Liar(SimNode):
 
     def _tells(self, lie: str, rate: float = 0.5) -> bool:
         tells = lie in self.lies and self.random.random() < rate
-        self.told[f"lie: {lie}"] += tells
+        if tells:
+            self.told[f"lie: {lie}"] += 1
+            self.touched[f"lie: {lie}", phase_of(self)] += 1
         return tells
 
     def sign(self, kind: Signed, fields: bytes) -> bytes:
@@ -84,7 +89,24 @@ class Liar(SimNode):
         if self._tells("junk", 0.02):
             raw = self.random.randbytes(self.random.randrange(200))
             self.network.send(self, self.random.choice(self.others()), "consensus", raw)
+        if self._tells("flood", 0.001):
+            self._flood(self.random.choice(self.others()))
         self._vote_for_all(event.raw)
+
+    def _flood(self, to: str) -> None:
+        """As much as a line carries: well signed, of heights, views and eras near and far."""
+        random, replica = self.random, self.replica
+        assert replica.me is not None
+        for _ in range(_FLOOD):
+            view = replica.view + random.choice((0, 0, 1, 2, 50, 2**40))
+            if random.random() < 0.1:
+                fields = complain_fields(replica.era, view, replica.me)
+                self.tell(Signed.COMPLAIN, fields, "flood", to)
+                continue
+            era = replica.era + random.choice((0, 0, 0, 1))
+            height = max(1, replica.height + random.randrange(-1, 12))
+            fields = vote_fields(era, view, height, random.choice(self._hashes), replica.me)
+            self.tell(random.choice(_VOTES), fields, (), to)
 
     def _vote_for_all(self, raw: bytes) -> None:
         try:

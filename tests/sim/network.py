@@ -21,6 +21,7 @@ from tests.sim.world import World, make_key, verifier
 
 NAMES = tuple("ABCDEFGHIJ")
 _GOSSIP_MS = 20
+_TX_BYTES = 120  # so that a body spans sectors of the disk, as a real one does
 
 
 class Network:
@@ -34,6 +35,7 @@ class Network:
         names: Sequence[str] | None = None,
         twins: str = "",
         liars: str = "",
+        rotten: str = "",
         real_keys: bool = False,
         view_timeout_ms: int = 1_000,
         faults: Faults | None = None,
@@ -44,12 +46,13 @@ class Network:
     ) -> None:
         """`sets` are the members of each era; `names` all gateways; `twins` those that run
         twice; `liars` (twins are some too) are not held to the rules and made by `make_node`.
+        Nor are the `rotten`, whose disks forget.
         `chain`, `keys` and `node` take another ledger than the toy (see `tests.sim.real`)."""
         self.world = world
         self.names = tuple(names or sorted(set("".join(sets))))
         self.keys = keys or {name: make_key(name, real=real_keys) for name in self.names}
         self.verify = verifier(real=real_keys)
-        self.liars = frozenset(liars + twins)
+        self.liars = frozenset(liars + twins + rotten)
         self.view_timeout_ms = view_timeout_ms
         self.chain = chain or Chain(
             tuple(
@@ -95,7 +98,7 @@ class Network:
         return self.faults.crash_due(node)
 
     def crash(self, node: SimNode) -> None:
-        """Power off; it comes back when the faults say so."""
+        """The process ends; it comes back when the faults say so."""
         node.crash()
         delay = self.faults.on_crash(node)
         if delay is not None:
@@ -170,7 +173,7 @@ class Network:
         """A wallet gives a transaction to every node (gossip is not under test)."""
         if tx is None:
             self._txs += 1
-            tx = b"tx %d" % self._txs
+            tx = (b"tx %d" % self._txs).ljust(_TX_BYTES, b".")
         for node in self.nodes:
             self.world.after(node.number % 3 * _GOSSIP_MS, node.work, tx)
         return tx

@@ -6,6 +6,7 @@ between any two of them. What goes to all comes back to ourselves through the sa
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -43,9 +44,10 @@ from consensus.replica import Replica
 from consensus.signed import Court
 from mgsnode.base.block import Block, encode_block
 from mgsnode.base.codec import encode
+from mgsnode.base.errors import Corrupt
 from mgsnode.base.hashing import signed_hash_of
 from mgsnode.base.keys import Signed
-from tests.sim.disk import Crashed, SimDisk, SimGuard
+from tests.sim.disk import Crashed, How, SimDisk, SimGuard
 from tests.sim.fetch import Fetch
 from tests.sim.ledger import GENESIS_MS, Chain, Stored, ToyLedger
 
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
 
 TXS_MAX = 8  # of one block
 MEMPOOL_MAX = 256
+ROTTEN = "the journal is corrupt"  # why a process does not start
 
 
 class SimNode:
@@ -68,6 +71,7 @@ class SimNode:
         self.up = False
         self.frozen_until = 0
         self.skew_ms = 0
+        self.drift = 0.0  # of the monotonic clock, against true time
         self.written_ms = 0
         self.halted: str | None = None
         self.demoted: str | None = None
@@ -82,22 +86,33 @@ class SimNode:
         """Whether the checkers hold it to the rules."""
         return self.name not in self.network.liars
 
+    def is_primary(self) -> bool:
+        """Whether it leads the view that it is in."""
+        return self.name == self.replica.primary
+
     # A life
 
     def start(self) -> None:
         """Switches the machine on with what its disk holds."""
         self.life += 1
-        self.up = True
         self.inbox.clear()
         self.todo.clear()
         self.busy = False
         self.mempool.clear()
         network = self.network
+        try:
+            self.guard = SimGuard(self.disk, self.key, network.chain.genesis_hash, self._cut_write)
+        except Crashed:
+            network.crash(self)
+            return
+        except Corrupt:
+            network.checks.on_corrupt(self)
+            self.halted = ROTTEN
+            self.crash()
+            return
+        self.up = True
         self.ledger = self.open_ledger()
         self.fetch = Fetch(self)
-        self.guard = SimGuard(
-            self.disk, self.key, self.key.public_key, network.chain.genesis_hash, self._crash_due
-        )
         head = self.ledger.head
         recovered = recover(self.guard.recorded)
         self.guard.decided(self.ledger.height)
@@ -137,13 +152,25 @@ class SimNode:
                 chain.genesis_hash, era, chain.sets[era], before, self.network.verify
             )
 
+    def _cut_write(self) -> How | None:
+        """How the write that is under way ends, if badly."""
+        if not self.network.faults.write_crash_due(self):
+            return None
+        return self.network.faults.crash_how(self, writing=True)
+
     def _crash_due(self) -> bool:
-        return self.network.crash_due(self)
+        """Whether the process ends between two effects; if so, the disk has felt it."""
+        if not self.network.crash_due(self):
+            return False
+        if self.network.faults.crash_how(self, writing=False) == "power":
+            self.disk.lose_power()
+        return True
 
     def now(self) -> Now:
         """Both clocks of this machine."""
         now = self.world.now_ms
-        return Now(now + 1_000 * self.number, GENESIS_MS + now + self.skew_ms)
+        mono_ms = int(now * (1 + self.drift)) + 1_000 * self.number
+        return Now(mono_ms, GENESIS_MS + now + self.skew_ms)
 
     def after(self, delay_ms: int, event: Event) -> None:
         """Puts `event` into the inbox later, in this life."""
@@ -212,7 +239,8 @@ class SimNode:
             case Decide():
                 self.commit(effect.hash, effect)
             case SetTimer():
-                self.after(effect.after_ms, TimerFired(effect.name, effect.token))
+                delay_ms = math.ceil(effect.after_ms / (1 + self.drift))
+                self.after(delay_ms, TimerFired(effect.name, effect.token))
             case Behind():
                 self.fetch.hint(self.member_name(effect.source), effect.height)
             case SendBlock():

@@ -13,11 +13,12 @@ NAMES = "ABCDEFGHIJ"
 FAULTS = (
     "delay", "tail", "loss", "duplicate", "partition", "phase", "crash", "pause",
     "slow disk", "slow execution", "clock", "old data", "eras", "liars", "twins", "blackout",
-    "full disk", "censorship",
+    "full disk", "censorship", "slow link", "kill", "sync error", "bit rot", "core",
 )  # fmt: skip
 LIES = (
     "equivocate", "double vote", "eager", "withhold", "silent", "mutate", "replay", "hide",
     "huge", "wrong choice", "invalid", "junk", "false blocks", "slow", "status", "old copy",
+    "flood",
 )  # fmt: skip
 
 
@@ -29,6 +30,7 @@ class Plan:
     sets: tuple[str, ...]
     liars: str  # who lies by design
     twins: str  # who runs twice
+    rotten: str  # whose disks forget; they count among the f
     lies: frozenset[str]
     on: frozenset[str]  # the faults that are on
     real_keys: bool
@@ -43,6 +45,7 @@ class Plan:
     pause_every_ms: int
     disk_ms: int
     execution_ms: int
+    link_bytes_s: int  # of slow links
     skew_ms: int
     jump_ms: int
     old_data_rate: float
@@ -65,12 +68,15 @@ def draw_plan(seed: int, *, without: frozenset[str] = frozenset(), heights: int 
     if "eras" not in on:
         sets = sets[:1]
     liars, twins = _draw_liars(random, sets)
+    rotten = liars[::2] if "bit rot" in on else ""
+    liars = "".join(name for name in liars if name not in rotten)
     lies = frozenset(random.sample(LIES, random.randint(2, 8))) - without
     return Plan(
         seed=seed,
         sets=sets,
         liars=liars if "liars" in on else "",
         twins=twins if "twins" in on else "",
+        rotten=rotten,
         lies=lies,
         on=frozenset(on),
         real_keys=seed % 100 == 99,
@@ -81,10 +87,11 @@ def draw_plan(seed: int, *, without: frozenset[str] = frozenset(), heights: int 
         partition_every_ms=random.choice((500, 2_000, 5_000)),
         phase_rate=random.choice((0.1, 0.3, 0.6)),
         crash_rate=random.choice((0.0003, 0.001, 0.004)),
-        away_ms=random.choice((50, 1_000, 10_000)),
+        away_ms=random.choice((50, 1_000, 10_000, 50_000)),
         pause_every_ms=random.choice((2_000, 8_000)),
         disk_ms=random.choice((5, 50, 300)),
         execution_ms=random.choice((20, 200, 600)),
+        link_bytes_s=random.choice((5_000, 20_000, 100_000)),
         skew_ms=random.choice((100, 900, 1_900)),
         jump_ms=random.choice((5_000, 3_600_000)),
         old_data_rate=random.choice((0.2, 0.8)),

@@ -10,6 +10,7 @@ from mgsnode.guard import Refused
 from tests.sim.checks import Broken
 from tests.sim.liars import Liar
 from tests.sim.network import Network
+from tests.sim.node import ROTTEN, SimNode
 from tests.sim.plan import Plan, draw_plan
 from tests.sim.swarm import Swarm
 from tests.sim.world import World
@@ -18,6 +19,9 @@ T0_MS = 1_000
 # Four full timeouts and twenty small ones: consensus.md §12.
 LIVE_MS = 4 * 60_000 + 20 * T0_MS
 MORE_HEIGHTS = 3
+STILL_MS = 5_000
+SETTLED_MS = 21_000  # the latest message from before healing, and then the life of a complaint
+_STILL_EVERY = 4  # of the seeds with a core: it takes long
 
 
 @dataclass
@@ -34,6 +38,7 @@ class Outcome:
     events: int = 0
     trace: str = ""
     counts: Counter[str] = field(default_factory=Counter)
+    touched: Counter[tuple[str, str]] = field(default_factory=Counter)  # (fault, phase)
 
 
 def run_seed(
@@ -48,6 +53,7 @@ def run_seed(
         sets=plan.sets,
         twins=plan.twins,
         liars=plan.liars,
+        rotten=plan.rotten,
         real_keys=plan.real_keys,
         view_timeout_ms=T0_MS,
         faults=swarm,
@@ -75,7 +81,7 @@ def _live(network: Network, swarm: Swarm, plan: Plan, outcome: Outcome) -> None:
     swarm.end()
     calm_at = network.world.now_ms
     goal = network.high() + MORE_HEIGHTS
-    honest = [node for node in network.nodes if node.honest]
+    honest = [node for node in network.nodes if node.honest and node.halted is None]
     network.run(LIVE_MS, lambda: all(n.up and n.ledger.height >= goal for n in honest))
     outcome.recovery_ms = network.world.now_ms - calm_at
     if not all(node.up and node.ledger.height >= goal for node in honest):
@@ -86,6 +92,22 @@ def _live(network: Network, swarm: Swarm, plan: Plan, outcome: Outcome) -> None:
                 for n in network.nodes
             ]
         )
+    elif plan.has("core") and plan.seed % _STILL_EVERY == 0:
+        network.run(calm_at + SETTLED_MS - network.world.now_ms)
+        _stand_still(network, honest, outcome)
+
+
+def _stand_still(network: Network, honest: list[SimNode], outcome: Outcome) -> None:
+    """Nobody lies and nothing goes wrong any more: the view that decides is kept."""
+    before = _top_view(honest)
+    network.run(STILL_MS)
+    after = _top_view(honest)
+    if before[0] == after[0] and before != after:
+        outcome.verdict, outcome.why = "unknown", f"views go on: {before}, {after}"
+
+
+def _top_view(nodes: list[SimNode]) -> tuple[int, int]:
+    return max((node.replica.era, node.replica.view) for node in nodes)
 
 
 def _change_era(network: Network, era: int, every_ms: int) -> None:
@@ -103,6 +125,7 @@ def _fill(outcome: Outcome, network: Network, swarm: Swarm) -> None:
     outcome.counts["seeds with twins"] = len(network.nodes) > len(network.names)
     outcome.trace = network.world.trace
     outcome.counts += network.checks.seen + swarm.counts
+    outcome.touched = swarm.touched
     for node in network.nodes:
         outcome.counts["torn writes"] += node.disk.torn
         outcome.counts["journal rewrites"] += node.disk.rewrites
@@ -110,7 +133,10 @@ def _fill(outcome: Outcome, network: Network, swarm: Swarm) -> None:
             count for word, count in node.counts.items() if word.startswith("Dropped")
         )
         outcome.counts["false blocks refused"] += node.counts.get("false block", 0)
-        outcome.counts += getattr(node, "told", Counter())
+        outcome.counts["bit rot seen"] += node.halted == ROTTEN
+        if isinstance(node, Liar):
+            outcome.counts += node.told
+            outcome.touched += node.touched
     outcome.counts["max view"] = max(
         (n.replica.view for n in network.nodes if hasattr(n, "replica")), default=0
     )
