@@ -2,78 +2,17 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from jsonschema import Draft7Validator
 
-from mgsnode.base.address import address_text
 from mgsnode.base.block import Header, check_certificate, make_certificate
 from mgsnode.base.hashing import list_path_root, signed_hash_of
 from mgsnode.base.transaction import open_transaction, sign_transaction
-from rpc.dispatch import Dispatcher
-from rpc.meter import Meter
-from rpc.methods import all_methods
 from state.proof import check_proof, proof_from_json
 from state.registry import standard_registry
-from tests.rpc.devnode import ALICE, ARBITER, BOB, CAROL, DOLLAR, OPERATOR, DevNode, address, key_of
-
-_METHODS = {method.name: method for method in all_methods()}
-
-
-class Wallet:
-    """Calls methods as a stranger does, and checks every answer's form."""
-
-    def __init__(self, node: DevNode) -> None:
-        self.node = node
-        self._dispatcher = Dispatcher(node, all_methods(), asyncio.get_running_loop().time)
-        self._meter = Meter(1_000_000, 1_000_000, 0)
-
-    def text(self, key: Any) -> str:
-        return address_text(address(key), self.node.hrp)
-
-    async def answer(self, method: str, params: object) -> dict[str, Any]:
-        message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-        raw = await self._dispatcher.answer(json.dumps(message).encode(), self._meter)
-        answer = json.loads(raw)
-        assert isinstance(answer, dict)
-        return answer
-
-    async def call(self, method: str, *by_position: object, **by_name: object) -> Any:
-        answer = await self.answer(method, list(by_position) or by_name)
-        assert "error" not in answer, answer
-        Draft7Validator(dict(_METHODS[method].result)).validate(answer["result"])
-        return answer["result"]
-
-    async def refusal(self, method: str, *by_position: object, **by_name: object) -> Any:
-        answer = await self.answer(method, list(by_position) or by_name)
-        assert "result" not in answer, answer
-        assert answer["error"]["data"].keys() >= {"reason", "code"}
-        return answer["error"]
-
-    async def send(self, key: Any, kind: str, *cosigners: Any, **fields: object) -> dict[str, Any]:
-        """With nothing but Ed25519 and JSON-RPC: encode, sign, submit, wait."""
-        tx = {"kind": kind, "sender": self.text(key), "fields": fields}
-        encoded = await self.call("tx_encode", tx=tx)
-        message = bytes.fromhex(encoded["signing_bytes"])
-        signatures = [
-            {"public_key": one.public_key.hex(), "signature": one.sign(message).hex()}
-            for one in (key, *cosigners)
-        ]
-        signed = {**encoded["tx"], "signatures": signatures}
-        sent = await self.call("tx_submit", tx=signed, wait="committed")
-        assert sent["txid"] == encoded["txid"]
-        return sent
-
-
-@pytest.fixture
-async def wallet(tmp_path: Path) -> AsyncIterator[Wallet]:
-    node = DevNode(tmp_path / "store")
-    yield Wallet(node)
-    await asyncio.sleep(0.02)
-    node.ledger.close()
+from tests.rpc.devnode import ALICE, ARBITER, BOB, CAROL, DOLLAR, OPERATOR, address, key_of
+from tests.rpc.wallet import METHODS, Wallet
 
 
 def payment(wallet: Wallet, to: Any, amount: str) -> dict[str, object]:
@@ -453,7 +392,7 @@ async def test_the_rules_the_laws_and_the_document(wallet: Wallet) -> None:
     kinds = await wallet.call("tx_kinds")
     assert {"dollar_transfer", "order_pay"} <= {item["kind"] for item in kinds["items"]}
     document = await wallet.call("rpc.discover")
-    assert {method["name"] for method in document["methods"]} == set(_METHODS)
+    assert {method["name"] for method in document["methods"]} == set(METHODS)
     assert (await wallet.call("node_status"))["height"] == 0
     assert (await wallet.call("node_peers"))["items"][0]["name"] == "south"
     assert (await wallet.call("node_health"))["ok"]
