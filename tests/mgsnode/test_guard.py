@@ -244,6 +244,19 @@ def test_a_cut_journal_is_written_on_from_its_good_end(opened: Opener, folder: P
     assert opened().recovered == guard.recovered
 
 
+def test_case_39_a_write_whose_beginning_the_disk_lost_is_dropped_as_a_whole(
+    opened: Opener, folder: Path
+) -> None:
+    guard = opened()
+    path = folder / JOURNAL_FILE
+    before, kept = path.stat().st_size, guard.recovered_copy()
+    assert len(LIFE[0]) > 1
+    guard.remember(LIFE[0])
+    raw = path.read_bytes()
+    path.write_bytes(raw[:before] + bytes(40) + raw[before + 40 :])
+    assert opened().recovered == kept
+
+
 def test_case_40_a_flipped_byte_before_a_good_record_is_corruption(
     opened: Opener, folder: Path
 ) -> None:

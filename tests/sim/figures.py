@@ -79,7 +79,7 @@ class Figures:
         path.write_text(json.dumps(self.tables(), indent=1, ensure_ascii=False) + "\n")
 
     def print(self, rows: Sequence[str], phases: Sequence[str], kinds: Sequence[str]) -> None:
-        """All tables; of faults by phase also the places that are empty."""
+        """All tables; a fault or lie that met nobody is named in capitals."""
         tables = self.tables()
         for title in ("figures", "exercised"):
             table = tables[title]
@@ -105,9 +105,8 @@ def _print_matrix(
     counts: Counter[tuple[str, str]], rows: Iterable[str], columns: Sequence[str]
 ) -> None:
     print(" " * 20 + "".join(f"{column:>13}" for column in columns))
-    empty = []
     for row in rows:
         cells = [counts[row, column] for column in columns]
         print(f"{row:20}" + "".join(f"{cell or '.':>13}" for cell in cells))
-        empty += [f"{row} / {c}" for c, cell in zip(columns, cells, strict=True) if not cell]
-    print(f"never: {', '.join(empty) or 'nothing'}")
+        if not any(cells):
+            print(f"{row}: NEVER")

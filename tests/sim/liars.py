@@ -89,7 +89,7 @@ class Liar(SimNode):
         if self._tells("junk", 0.02):
             raw = self.random.randbytes(self.random.randrange(200))
             self.network.send(self, self.random.choice(self.others()), "consensus", raw)
-        if self._tells("flood", 0.001):
+        if self._tells("flood", 0.004):
             self._flood(self.random.choice(self.others()))
         self._vote_for_all(event.raw)
 

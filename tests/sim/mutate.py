@@ -15,14 +15,32 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from threading import Timer
 from typing import NamedTuple
 
 from tests.sim.mutations import MUTATIONS, Mutation
 
 ROOT = Path(__file__).resolve().parents[2]
-_COPIED = ("consensus", "mgsnode", "tests/consensus", "tests/sim", "tests/__init__.py")
+_COPIED = (
+    "consensus", "mgsnode", "state", "tests/consensus", "tests/sim", "tests/state",
+    "tests/__init__.py", "tests/mgsnode/__init__.py", "tests/mgsnode/test_guard.py",
+)  # fmt: skip
+_TESTS = tuple(
+    f"tests/consensus/{name}"
+    for name in ("test_transcripts.py", "test_bounds.py", "test_journal.py", "")
+)
+_GUARD_TESTS = ("tests/mgsnode/test_guard.py",)
 _TESTS_S, _SEED_S = 240, 120
-_RUN = "from tests.sim.run import run_seed; print(run_seed({}, heights=6).verdict)"
+# One process for many seeds: it says each verdict as it comes and ends at the first bad one.
+_RUN = """
+import sys
+from tests.sim.run import run_seed
+for seed in range(int(sys.argv[1])):
+    verdict = run_seed(seed, heights=6).verdict
+    print(verdict, flush=True)
+    if verdict != "held":
+        break
+"""
 
 
 class Caught(NamedTuple):
@@ -48,7 +66,7 @@ def plant(mutation: Mutation, folder: Path) -> None:
         else:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, folder / name)
-    path = folder / "consensus" / mutation.file
+    path = folder / mutation.path
     path.write_text(apply_changes(mutation, path.read_text()))
 
 
@@ -73,10 +91,10 @@ def _python(folder: Path, *words: str, seconds: int) -> subprocess.CompletedProc
         return None
 
 
-def _failing_test(folder: Path) -> str | None:
+def _failing_test(folder: Path, paths: tuple[str, ...]) -> str | None:
     """The first test that fails, by name."""
-    for tests in ("test_transcripts.py", "test_bounds.py", "test_journal.py", ""):
-        words = ("-m", "pytest", "-xq", "-p", "no:cacheprovider", f"tests/consensus/{tests}")
+    for path in paths:
+        words = ("-m", "pytest", "-xq", "-p", "no:cacheprovider", path)
         done = _python(folder, *words, seconds=_TESTS_S)
         if done is None:
             return "tests do not end"
@@ -88,10 +106,22 @@ def _failing_test(folder: Path) -> str | None:
 
 
 def _seeds_until(folder: Path, seeds: int) -> int | None:
-    for number in range(seeds):
-        done = _python(folder, "-c", _RUN.format(number), seconds=_SEED_S)
-        if done is None or done.returncode or done.stdout.strip() != "held":
-            return number + 1
+    """How many seeds until one does not hold, or does not end in its time."""
+    words = [sys.executable, "-c", _RUN, str(seeds)]
+    environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    run = subprocess.Popen(
+        words, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    assert run.stdout is not None
+    with run:
+        for number in range(seeds):
+            slow = Timer(_SEED_S, run.kill)
+            slow.start()
+            verdict = run.stdout.readline().strip()
+            slow.cancel()
+            if verdict != b"held":
+                run.kill()
+                return number + 1
     return None
 
 
@@ -100,7 +130,7 @@ def judge(mutation: Mutation, *, seeds: int, both: bool) -> Caught:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         plant(mutation, folder)
-        test = _failing_test(folder)
+        test = _failing_test(folder, _TESTS if "/" not in mutation.file else _GUARD_TESTS)
         until = _seeds_until(folder, seeds) if test is None or both else None
         return Caught(mutation, test, until)
 

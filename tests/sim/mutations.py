@@ -1,7 +1,8 @@
-"""Small wrong changes to `consensus/`, each of which somebody must notice.
+"""Small wrong changes to `consensus/` and to the guard, each of which somebody must notice.
 
-A mutation is a name, a file and pairs of (text that stands there once, text instead). A pair
-whose text is not found is an error, so the list cannot go stale unseen.
+A mutation is a name, a file (of `consensus/` unless it names a folder) and pairs of (text that
+stands there once, text instead). A pair whose text is not found is an error, so the list cannot
+go stale unseen.
 """
 
 from __future__ import annotations
@@ -15,6 +16,11 @@ class Mutation(NamedTuple):
     name: str
     file: str
     changes: tuple[tuple[str, str], ...]
+
+    @property
+    def path(self) -> str:
+        """The file, from the root of the sources."""
+        return self.file if "/" in self.file else f"consensus/{self.file}"
 
 
 def _one(name: str, file: str, old: str, new: str) -> Mutation:
@@ -179,4 +185,83 @@ MUTATIONS = (
          "core.before, core.members = core.members, event.members",
          "core.before = core.members"),
     _one("a new era keeps who was heard", "replica.py", "        core.heard.clear()\n", ""),
+    # What a first look at the list found uncovered
+    _one("at height 0 any hash is the base", "signed.py",
+         "tip = top.hash if top.height else None", "tip = top.hash"),
+    _one("a proof counts the primary twice", "signed.py", "if primary in indices:", "if False:"),
+    _one("a proof's proposal not checked", "signed.py",
+         "if not court.is_signed(Signed.PRE_PREPARE, primary, proposal, entry.primary_signature):",
+         "if False:"),
+    _one("a proof's PREPAREs not checked", "signed.py",
+         "if not court.is_signed(Signed.PREPARE, index, fields, signature):", "if False:"),
+    _one("a base's certificate below a quorum", "signed.py",
+         "    if len(indices) < members.quorum:", "    if False:"),
+    _one("a new view's proposals not checked", "view_change.py",
+         "if not core.court.is_signed(Signed.PRE_PREPARE, primary, fields, signature):",
+         "if False:"),
+    _one("view changes for another view counted", "view_change.py",
+         "        if change.view != content.view:", "        if False:"),
+    _one("a new primary votes again for what it decided", "view_change.py",
+         "        if p.header.height > core.head.header.height\n    ]", "    ]"),
+    _one("a NEW-VIEW is made a second time", "view_change.py",
+         "        or core.own_new_view is not None\n", ""),
+    _one("the timer runs on when view changes come", "view_change.py",
+         "    if len(core.view_changes) == core.members.quorum:", "    if False:"),
+    _one("proposals at or below the base accepted", "normal.py",
+         "    if content.height <= core.base:", "    if False:"),
+    _one("a missing body is not asked for again", "normal.py",
+         '            core.set_timer("clock", BODY_RETRY_MS)\n', ""),
+    _one("a vote for a second proposal after a restart", "normal.py",
+         "    if said is not None and said.hash != proposal.hash:", "    if False:"),
+    _one("who votes late is not told", "normal.py",
+         "    if content.view > certificate.view:", "    if False:"),
+    _one("a twin's STATUS counts as heard", "status.py",
+         "if status.to != core.me or status.member == core.me:", "if status.to != core.me:"),
+    _one("new views not said again", "status.py",
+         "    if core.own_new_view is not None:", "    if False:"),
+    _one("whoever is behind complains", "replica.py", "            and not core.fetching\n", ""),
+    _one("messages of the next era dropped", "replica.py",
+         "            core.keep_early(sender, raw)\n", ""),
+    _one("who is in an ended era is not told", "replica.py",
+         "                normal.send_block(core, core.head.header.height, member, now)",
+         "                pass"),
+    _one("promises are not said again", "replica.py",
+         "        if not core.active and core.own_change is not None:", "        if False:"),
+    _one("no rotation", "replica.py",
+         "if core.active and core.view_blocks >= ROTATE_BLOCKS and lasted >= ROTATE_MS:",
+         "if False:"),
+    _one("votes on a full disk", "core.py", "            and not self.stalled\n", ""),
+    _one("votes with a key that is out of control", "core.py",
+         "            and self.demoted is None\n", ""),
+    _one("votes in an era before the journal's", "core.py",
+         "            and self.era >= self.recovered.floor.era\n", ""),
+    _one("timeouts double for ever", "core.py",
+         "min(self.config.view_timeout_ms << min(self.backoff, 16), VIEW_TIMEOUT_MS_MAX)",
+         "self.config.view_timeout_ms << min(self.backoff, 16)"),
+    _one("a bad record is skipped over", "journal.py",
+         "    if _good_frame_after(raw, offset):", "    if False:"),
+    # The guard, by its own tests
+    _one("guard: records of one write in frames of their own", "mgsnode/guard.py",
+         "        frame = encode_records(self._seq, records)\n        self._seq += 1\n",
+         "        pairs = enumerate(records, self._seq)\n"
+         '        frame = b"".join(encode_record(seq, record) for seq, record in pairs)\n'
+         "        self._seq += len(records)\n"),
+    _one("guard: what was read is not written again", "mgsnode/guard.py",
+         "        _write(self._file, raw[: reading.good_bytes])\n",
+         "        os.lseek(self._file, reading.good_bytes, os.SEEK_SET)\n"),
+    _one("guard: no sync", "mgsnode/guard.py", "        os.fdatasync(self._file)\n", ""),
+    _one("guard: two hashes for one place", "mgsnode/guard.py",
+         "if earlier is not None and earlier.hash != vote.hash:", "if False:"),
+    _one("guard: COMMIT without a proof", "mgsnode/guard.py",
+         "        if vote.kind == Signed.COMMIT:\n", "        if False:\n"),
+    _one("guard: a VIEW-CHANGE may omit", "mgsnode/guard.py",
+         "if vote.view == latest and (vote.view, vote.header) not in carried:", "if False:"),
+    _one("guard: a view that was left", "mgsnode/guard.py",
+         "if (era, view) < (recovered.era, recovered.view) or era < recovered.floor.era:",
+         "if False:"),
+    _one("guard: signs what was not remembered", "mgsnode/guard.py",
+         "if kind not in _FREE_SIGNED and not self._is_remembered(kind, fields):", "if False:"),
+    _one("guard: signs on after a failed write", "mgsnode/guard.py",
+         "        self._refuse_if_spent()\n        self._spent = True\n",
+         "        self._refuse_if_spent()\n"),
 )  # fmt: skip

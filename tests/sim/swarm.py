@@ -28,6 +28,7 @@ _MASKED = (
     Signed.NEW_VIEW,
 )
 _WRITES_WEIGH = 4  # a write is cut so many times as often as what stands between two effects
+_RARE = {"catching up": 20, "installing": 20}  # and so much more often in what is soon over
 _PARTITIONS = ("none", "split", "one way", "primary", "primary deaf", "bridge", "flapping")
 # The names under which faults of machines are counted; those of links name themselves.
 ON_MACHINES = (
@@ -177,14 +178,14 @@ class Swarm(Faults):
     def _partition(self) -> None:
         self.cut.clear()
         how = self._crash.choice(_PARTITIONS)
-        self.cut = self._draw_cut(how)
+        cut = self.cut = self._draw_cut(how)
         if how == "flapping":
-            self._flap(self.cut, 2 * self._crash.randrange(3, 15))
-        touched = {number for link in self.cut for number in link}
+            self._flap(cut, 2 * self._crash.randrange(3, 15))
+        touched = {number for link in cut for number in link}
         for node in self.network.nodes:
             if node.number in touched:
                 self.touched[f"partition: {how}", phase_of(node)] += 1
-        if self.cut:
+        if cut:
             self.counts[f"partition: {how}"] += 1
         self._later(self.plan.partition_every_ms, self._partition)
 
@@ -232,9 +233,10 @@ class Swarm(Faults):
 
     def crash_due(self, node: SimNode) -> bool:
         """Whether the process ends at this boundary."""
-        due = (
-            self.plan.has("crash") and not self.calm and self._crash.random() < self.plan.crash_rate
-        )
+        if self.calm or not self.plan.has("crash"):
+            return False
+        rate = self.plan.crash_rate * _RARE.get(phase_of(node), 1)
+        due = self._crash.random() < rate
         if due:
             self.note("crash", node)
         return due

@@ -14,5 +14,5 @@ def test_there_are_at_least_25() -> None:
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
 def test_its_text_stands_there_once(mutation: Mutation) -> None:
-    source = (ROOT / "consensus" / mutation.file).read_text()
+    source = (ROOT / mutation.path).read_text()
     compile(apply_changes(mutation, source), mutation.file, "exec")
