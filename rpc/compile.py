@@ -100,5 +100,7 @@ def stand_ins(body: Body, view: View) -> list[tuple[bytes, bytes]]:
     if kind.cosigners is not None:
         needed += kind.cosigners(view.reader, body.fields)
     count = sum(view.account(address).threshold for address in dict.fromkeys(needed))
+    if kind.cosigning_keys is not None:
+        count += len(kind.cosigning_keys(view.reader, body.sender, body.fields))
     count = min(count, TX_SIGNATURES_MAX)
     return [(bytes([i]) * PUBLIC_KEY_BYTES, bytes(SIGNATURE_BYTES)) for i in range(count)]

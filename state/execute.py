@@ -290,7 +290,8 @@ def _check_authorised(reader: Reader, kind: Kind, tx: Transaction, sender: Accou
     """Everyone who has to sign did, and nobody else: a stranger's signature costs everyone."""
     body = tx.body
     signatures = tx.signatures
-    if len(signatures) == 1 and not body.payer and kind.cosigners is None and not sender.keys:
+    asks_others = kind.cosigners is not None or kind.cosigning_keys is not None
+    if len(signatures) == 1 and not (body.payer or asks_others or sender.keys):
         if address_of(signatures[0][0]) != body.sender:
             raise Rejected(NOT_AUTHORISED, who="sender")
         return
@@ -307,6 +308,11 @@ def _check_authorised(reader: Reader, kind: Kind, tx: Transaction, sender: Accou
         if len(keys) < account.threshold:
             raise Rejected(NOT_AUTHORISED, who=who)
         known.update(dict.fromkeys(keys))
+    if kind.cosigning_keys is not None:
+        for key in kind.cosigning_keys(reader, body.sender, body.fields):
+            if key not in signers:
+                raise Rejected(NOT_AUTHORISED, who="key")
+            known[key] = None
     if len(known) != len(signers):
         raise Rejected(NOT_AUTHORISED, who="stranger")
 

@@ -27,7 +27,8 @@ class Kind(NamedTuple):
     """A kind of transaction.
 
     `apply` refuses first, then writes; it gets fields that were checked. `cosigners` names
-    accounts that have to sign beside the sender; it must not refuse.
+    accounts that have to sign beside the sender, `cosigning_keys` (given the sender) public keys
+    that have to; neither must refuse.
     """
 
     name: str  # "family_verb"
@@ -37,6 +38,7 @@ class Kind(NamedTuple):
     doc: str
     cosigners: Callable[[Reader, Fields], tuple[bytes, ...]] | None = None
     ends: bool = False  # it ends something open: a pause of the family does not stop it
+    cosigning_keys: Callable[[Reader, bytes, Fields], tuple[bytes, ...]] | None = None
 
 
 class EventSpec(NamedTuple):

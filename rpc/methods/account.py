@@ -31,7 +31,8 @@ from rpc.results import (
 from rpc.schema import Address, Cursor, Limit, Params, PublicKey, make_cursor, open_cursor
 from state import chain
 from state.proof import proof_json
-from state.tx.accounts import ACCOUNT
+from state.tx.accounts import ACCOUNT, FROZEN, MEMO_REQUIRED
+from state.tx.keys import keys_set
 from state.view import View
 
 
@@ -53,6 +54,7 @@ class _KeyParams(Params):
 async def _get(ctx: Context, params: _GetParams) -> object:
     with ctx.api.view() as view:
         account = view.account(params.address)
+        since = keys_set(view.reader, params.address)
         answer: dict[str, object] = {
             "height": view.height,
             "address": address_text(params.address, ctx.api.hrp),
@@ -61,7 +63,10 @@ async def _get(ctx: Context, params: _GetParams) -> object:
             "nonces": {str(lane): nonce for lane, nonce in account.nonces},
             "keys": [key.hex() for key in account.keys],
             "threshold": account.threshold,
-            "frozen": False,
+            "since": since.since_ms or None,
+            "times_replaced": since.times,
+            "memo_required": bool(account.flags & MEMO_REQUIRED),
+            "frozen": bool(account.flags & FROZEN),
         }
         if params.proof:
             answer["proof"] = _proof(view, params.address)
@@ -133,7 +138,8 @@ METHODS: Final = (
         result=obj(
             "proof",
             height=HEIGHT, address=ADDRESS, dollar=AMOUNT, token=AMOUNT, nonces=mapping(INT),
-            keys=array(HASH), threshold=INT, frozen=BOOL, proof=STATE_PROOF,
+            keys=array(HASH), threshold=INT, since=nullable(TIME_MS), times_replaced=INT,
+            memo_required=BOOL, frozen=BOOL, proof=STATE_PROOF,
         ),
         run=_get,
     ),

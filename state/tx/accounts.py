@@ -49,6 +49,7 @@ ACCOUNT: Final[Table[bytes, Account]] = Table(16, "dollar/account", Account, byt
 KEYS_EVER: Final[Table[bytes, KeysEver]] = Table(160, "accounts/keys", KeysEver, bytes_key())
 RECRUITED: Final[Table[bytes, Recruited]] = Table(161, "accounts/recruited", Recruited, bytes_key())
 ACCOUNT_FROZEN: Final = (1_001, "ACCOUNT_FROZEN")
+MEMO_MISSING: Final = (1_002, "MEMO_MISSING")
 EMPTY: Final = Account(0, 0, (), (), 1, 0)
 
 
@@ -100,12 +101,18 @@ def check_free(reader: Reader, address: bytes) -> None:
         raise Rejected(ACCOUNT_FROZEN)
 
 
+def check_memo(reader: Reader, to: bytes, memo: str) -> None:
+    """`Rejected(MEMO_MISSING)` where the account asks a memo of whoever pays it."""
+    if not memo and account_of(reader, to).flags & MEMO_REQUIRED:
+        raise Rejected(MEMO_MISSING, to=to.hex())
+
+
 def is_linked(reader: Reader, one: bytes, other: bytes) -> bool:
     """Whether two accounts share a key, ever did, or one recruited the other (ground rule 9).
 
     An account is linked to itself.
     """
-    if not _key_hashes(reader, one).isdisjoint(_key_hashes(reader, other)):
+    if not keys_ever(reader, one).isdisjoint(keys_ever(reader, other)):
         return True
     return one in _recruiters(reader, other) or other in _recruiters(reader, one)
 
@@ -129,7 +136,8 @@ def _recruiters(reader: Reader, address: bytes) -> tuple[bytes, ...]:
     return row.by if row else ()
 
 
-def _key_hashes(reader: Reader, address: bytes) -> frozenset[bytes]:
+def keys_ever(reader: Reader, address: bytes) -> frozenset[bytes]:
+    """Hashes of all keys that the account has had, its first one (the address) among them."""
     ever = reader.get(KEYS_EVER, address)
     return frozenset([address, *(ever.hashes if ever else ())])
 

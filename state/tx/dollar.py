@@ -16,7 +16,7 @@ from state.context import Context, Fields, ParamSpec
 from state.draft import Reader
 from state.fields import Address, Amount, Hash32, Int, ListOf, Struct, Text
 from state.registry import EventSpec, Family, Kind, Law
-from state.tx.accounts import ACCOUNT, EMPTY
+from state.tx.accounts import ACCOUNT, EMPTY, check_memo
 from state.tx.money import (
     DOLLAR_FAMILY,
     HOLD,
@@ -45,6 +45,8 @@ def apply_transfer(ctx: Context, fields: Fields) -> None:
     needed = 0
     for _, amount, _ in outputs:
         needed += amount
+    for to, _, memo in outputs:
+        check_memo(ctx.draft, to, memo)
     check_balance(ctx.draft, ctx.sender, needed)
     # From here on nothing can fail.
     transfer(ctx, ctx.sender, outputs)

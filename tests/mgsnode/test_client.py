@@ -9,6 +9,7 @@ import pytest
 from mgsnode.base.address import HRP_TEST, address_text
 from mgsnode.base.errors import Malformed
 from mgsnode.base.hashing import address_of
+from mgsnode.base.keys import is_signed_by
 from mgsnode.base.transaction import open_transaction, tx_statement
 from mgsnode.client import Client, RpcFailure, Unreachable, call_once
 from mgsnode.devnet import dev_address, dev_key
@@ -73,6 +74,22 @@ async def test_a_payment_is_built_checked_signed_and_sent() -> None:
     tx = open_transaction(bytes.fromhex(seen[0]), CHAIN)
     assert tx.body.sender == address_of(dev_key("anna").public_key)
     assert (tx.body.lane, tx.body.nonce, tx.body.fee_max) == (2, 7, 3)
+
+
+async def test_an_account_with_several_keys_is_signed_for_by_all_that_are_given() -> None:
+    seen: list[str] = []
+
+    def submit(params: dict[str, Any]) -> dict[str, Any]:
+        seen.append(params["raw"])
+        return {"status": "committed"}
+
+    keys = [dev_key("bruno"), dev_key("carla")]
+    async with fake_node(node(tx_submit=submit)) as url, Client(url) as client:
+        await client.send("dollar_transfer", FIELDS, keys, sender=ANNA)
+    tx = open_transaction(bytes.fromhex(seen[0]), CHAIN)
+    assert tx.body.sender == dev_address("anna")
+    assert tx.signers() == {key.public_key for key in keys}
+    assert all(is_signed_by(*claim) for claim in tx.claims())
 
 
 @pytest.mark.parametrize(
