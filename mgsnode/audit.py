@@ -18,13 +18,13 @@ from consensus.journal import read_journal, recover
 from mgsnode.base.block import Block, Certificate, Header, encode_block
 from mgsnode.base.codec import decode_stored, encode
 from mgsnode.base.errors import ConfigError, Corrupt, Malformed
-from mgsnode.base.genesis import Genesis, GenesisAccount, GenesisGateway
+from mgsnode.base.genesis import Carried, Genesis, GenesisAccount, GenesisGateway
 from mgsnode.base.limits import WINDOW
 from mgsnode.base.validators import bitmap_of
 from mgsnode.client import Client, RpcFailure, Unreachable
 from mgsnode.genesis import genesis_text, parse_genesis
 from mgsnode.guard import JOURNAL_FILE
-from mgsnode.home import Home, load_home_genesis
+from mgsnode.home import Home, carried_reader, load_home_genesis
 from mgsnode.snapshots import Shelf, verify_folder
 from state.audit import AuditResult, audit_source, audit_store
 from state.chain import read_base
@@ -52,10 +52,17 @@ def audit_home(home: Path, *, progress: Progress = _quiet) -> AuditResult:
     """
     paths = Home(home)
     genesis = load_home_genesis(home)
+    carried = carried_reader(paths.carried) if genesis.carried else None
     with Store.open(paths.store) as store, TemporaryDirectory(prefix=_SCRATCH) as scratch:
         base = _base_of(store, Shelf(paths.snapshots, genesis))
-        result = audit_store(store, genesis, Path(scratch) / "replay", progress=progress, base=base)
-    voted = _voted_height(paths.journal / JOURNAL_FILE)
+        replay = Path(scratch) / "replay"
+        try:
+            result = audit_store(
+                store, genesis, replay, progress=progress, base=base, carried=carried
+            )
+        except Malformed as error:
+            raise Corrupt(f"{paths.carried}: {error.why}") from None
+    voted = voted_height(paths.journal / JOURNAL_FILE)
     if result.ok and result.height < voted - WINDOW:
         fault = f"the store ends at height {result.height}, but this node voted at height {voted}"
         return result._replace(ok=False, fault=fault)
@@ -84,7 +91,7 @@ def _base_of(store: Store, shelf: Shelf) -> Read | None:
     return read
 
 
-def _voted_height(journal: Path) -> int:
+def voted_height(journal: Path) -> int:
     """The highest height that the node's votes speak of: a store cut short does not know it.
 
     A node votes within `WINDOW` of what it holds for good. 0 without a journal.
@@ -100,6 +107,8 @@ def audit_rpc(url: str, genesis: Genesis, *, progress: Progress = _quiet) -> Aud
     Call it outside of an event loop. Raises `Unreachable`, `RpcFailure`, `Corrupt` for answers
     that are none, and `ConfigError` for a node that began with a snapshot.
     """
+    if genesis.carried:
+        raise ConfigError("this chain took over a state that JSON-RPC does not show: audit a home")
     with _asking(url) as node, TemporaryDirectory(prefix=_SCRATCH) as scratch:
         since = node.since()
         if since > 0:
@@ -144,6 +153,7 @@ def open_genesis(raw: bytes) -> Genesis:
         genesis = plain._replace(
             gateways=tuple(GenesisGateway._make(row) for row in plain.gateways),
             accounts=tuple(GenesisAccount._make(row) for row in plain.accounts),
+            carried=tuple(Carried._make(row) for row in plain.carried),
         )
         if parse_genesis(genesis_text(genesis).encode()) == genesis:
             return genesis

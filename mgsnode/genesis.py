@@ -17,7 +17,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mgsnode.base.address import HRP_MAIN, HRP_TEST, address_text, parse_address
 from mgsnode.base.errors import ConfigError, Malformed
-from mgsnode.base.genesis import TOKEN_PURPOSES, Genesis, GenesisAccount, GenesisGateway
+from mgsnode.base.genesis import (
+    TOKEN_PURPOSES,
+    Carried,
+    Genesis,
+    GenesisAccount,
+    GenesisGateway,
+)
 from mgsnode.base.limits import INT_MAX, VALIDATORS_MAX
 from mgsnode.genesis_check import check_genesis
 
@@ -70,6 +76,15 @@ class TokenDocument(_Model):
     team: Decimal
 
 
+class CarriedDocument(_Model):
+    """The end of the chain whose state is carried over, as it is written."""
+
+    genesis_hash: Hex32
+    height: Annotated[int, Field(ge=1, le=INT_MAX)]
+    block_hash: Hex32
+    state_root: Hex32
+
+
 class GenesisDocument(_Model):
     """The whole document."""
 
@@ -86,6 +101,10 @@ class GenesisDocument(_Model):
     officers: list[str]
     token: TokenDocument
     params: dict[str, Decimal]
+    carried: CarriedDocument | None = None
+
+
+_MODELS = (GenesisDocument, GatewayDocument, AccountDocument, TokenDocument, CarriedDocument)
 
 
 def load_genesis(path: Path) -> Genesis:
@@ -132,11 +151,7 @@ def _sentence(error: ValidationError) -> str:
     item = error.errors(include_url=False, include_context=False, include_input=False)[0]
     where = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in item["loc"]).lstrip(".")
     if item["type"] == "extra_forbidden":
-        known = [
-            name
-            for model in (GenesisDocument, GatewayDocument, AccountDocument, TokenDocument)
-            for name in model.model_fields
-        ]
+        known = [name for model in _MODELS for name in model.model_fields]
         near = difflib.get_close_matches(str(item["loc"][-1]), known, n=1)
         return f"unknown key {where}" + (f"; did you mean {near[0]}?" if near else "")
     message = item["msg"][0].lower() + item["msg"][1:]
@@ -191,7 +206,20 @@ def _value_of(document: GenesisDocument) -> Genesis:
             (name, _amount(text, f"params.{name}"))
             for name, text in sorted(document.params.items())
         ),
+        carried=_carried(document.carried),
     )
+
+
+def _carried(document: CarriedDocument | None) -> tuple[Carried, ...]:
+    if document is None:
+        return ()
+    found = Carried(
+        genesis_hash=bytes.fromhex(document.genesis_hash),
+        height=document.height,
+        block_hash=bytes.fromhex(document.block_hash),
+        state_root=bytes.fromhex(document.state_root),
+    )
+    return (found,)
 
 
 def _addresses(texts: list[str], hrp: str, where: str) -> tuple[bytes, ...]:
@@ -256,7 +284,21 @@ def genesis_document(genesis: Genesis) -> dict[str, Any]:
         "officers": [address_text(a, hrp) for a in genesis.officers],
         "token": {name: str(amount) for name, amount in genesis.token},
         "params": {name: str(value) for name, value in genesis.params},
+        **_carried_document(genesis.carried),
     }
+
+
+def _carried_document(found: tuple[Carried, ...]) -> dict[str, Any]:
+    if not found:
+        return {}
+    carried = found[0]
+    document = {
+        "genesis_hash": carried.genesis_hash.hex(),
+        "height": carried.height,
+        "block_hash": carried.block_hash.hex(),
+        "state_root": carried.state_root.hex(),
+    }
+    return {"carried": document}
 
 
 def genesis_text(genesis: Genesis) -> str:

@@ -21,6 +21,7 @@ from mgsnode.base.limits import INT_MAX
 from p2p.tls import check_certificate
 
 GATEWAYS_MIN_MAIN = 4  # fewer tolerate no fault
+_ROLES = ("arbiters", "attestors", "carriers", "moderators", "officers")
 _T = TypeVar("_T")
 
 
@@ -40,7 +41,7 @@ def check_genesis(genesis: Genesis) -> None:
     _distinct("gateways", "endpoint", gateways, lambda g: g.endpoint)
     _distinct("accounts", "name", accounts, lambda a: a.name)
     _distinct("accounts", "address", accounts, lambda a: a.address)
-    for role in ("arbiters", "attestors", "carriers", "moderators", "officers"):
+    for role in _ROLES:
         _distinct(role, "address", getattr(genesis, role), lambda a: a)
     transport: list[bytes] = []
     for i, gateway in enumerate(gateways):
@@ -55,7 +56,22 @@ def check_genesis(genesis: Genesis) -> None:
     shared = set(transport) & {gateway.vote_key for gateway in gateways}
     if shared:
         raise ConfigError("gateways: a key is used for votes and for transport")
-    _check_accounts(genesis)
+    if genesis.carried:
+        _check_carried(genesis)
+    else:
+        _check_accounts(genesis)
+
+
+def _check_carried(genesis: Genesis) -> None:
+    """What stands in the state that is carried over stands nowhere else."""
+    for field in ("accounts", *_ROLES, "params"):
+        if getattr(genesis, field):
+            raise ConfigError(f"{field}: is empty where a state is carried over")
+    if any(amount for _, amount in genesis.token):
+        raise ConfigError("token: is 0 throughout where a state is carried over")
+    for i, gateway in enumerate(genesis.gateways):
+        if gateway.attested:
+            raise ConfigError(f"gateways[{i}].attested: is 0 where a state is carried over")
 
 
 def _check_accounts(genesis: Genesis) -> None:

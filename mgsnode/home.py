@@ -3,6 +3,7 @@
     config/config.toml  genesis.json  node_key.json  gateway_key.json
     journal/            the vote journal, made here only and never backed up
     config/gateway_key.next.json  journal.next/    the next vote key, until the chain names it
+    carried/            the state that the genesis took over from an earlier chain, if it did
     data/store          one LevelDB;  data/snapshots
 
 It is made once. What exists is never overwritten: a second `create_home` adds what is missing
@@ -12,10 +13,11 @@ It is made once. What exists is never overwritten: a second `create_home` adds w
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from mgsnode.base.errors import ConfigError
+from mgsnode.base.errors import ConfigError, Corrupt, Malformed
 from mgsnode.base.genesis import Genesis
 from mgsnode.config import Settings, config_path, settings_toml
 from mgsnode.genesis import genesis_text, load_genesis
@@ -28,6 +30,7 @@ from mgsnode.keystore import (
     read_key_info,
     write_key_file,
 )
+from state.snapshot import Item, item_name
 
 NODE_KEY = "node_key.json"
 GATEWAY_KEY = "gateway_key.json"
@@ -73,6 +76,11 @@ class Home(NamedTuple):
     def next_journal(self) -> Path:
         """The next vote key's journal."""
         return self.root / "journal.next"
+
+    @property
+    def carried(self) -> Path:
+        """The snapshot whose state the genesis takes over; an audit begins with it."""
+        return self.root / "carried"
 
     @property
     def store(self) -> Path:
@@ -164,10 +172,26 @@ def adopt_next_vote(home: Path) -> None:
         paths.next_gateway_key.replace(paths.gateway_key)
 
 
-def create_home(home: Path, *, genesis: Genesis, settings: Settings) -> None:
+def carried_reader(folder: Path) -> Callable[[Item], bytes]:
+    """The items of the snapshot in `folder`, as `Ledger.create` asks for them."""
+    from mgsnode.snapshots import read_item
+
+    def read(item: Item) -> bytes:
+        raw = read_item(folder, item)
+        if raw is None:
+            raise Malformed(f"{folder}: {item_name(item)} is missing")
+        return raw
+
+    return read
+
+
+def create_home(
+    home: Path, *, genesis: Genesis, settings: Settings, carried: Path | None = None
+) -> None:
     """Complete a home that has its keys: settings, genesis, journal, store.
 
-    `ConfigError` where another genesis or chain is there already.
+    `carried` is the folder of the snapshot whose state the genesis takes over. `ConfigError`
+    where another genesis or chain is there already, `Corrupt` for another snapshot.
     """
     from mgsnode.guard import create_journal
     from state.ledger import Ledger
@@ -179,6 +203,8 @@ def create_home(home: Path, *, genesis: Genesis, settings: Settings) -> None:
         raise ConfigError(f"{paths.genesis} is of another chain; choose an empty home")
     if paths.store.exists():
         raise ConfigError(f"{paths.store} exists already; this home is made")
+    if bool(genesis.carried) != (carried is not None):
+        raise ConfigError("the state that a genesis takes over comes with it: name both or none")
     if not config_path(home).exists():
         config_path(home).write_text(settings_toml(settings), encoding="utf-8")
     if not paths.genesis.exists():
@@ -186,7 +212,13 @@ def create_home(home: Path, *, genesis: Genesis, settings: Settings) -> None:
     if not paths.journal.exists():
         create_journal(paths.journal, genesis.hash, vote.public_key)
     paths.snapshots.mkdir(parents=True, exist_ok=True)
+    if carried is not None and carried.resolve() != paths.carried.resolve():
+        shutil.copytree(carried, paths.carried, dirs_exist_ok=True)
     making = paths.store.with_name("store.making")  # what an interrupted run left is no store
     shutil.rmtree(making, ignore_errors=True)
-    Ledger.create(making, genesis).close()
+    read = None if carried is None else carried_reader(paths.carried)
+    try:
+        Ledger.create(making, genesis, carried=read).close()
+    except Malformed as error:
+        raise Corrupt(f"{paths.carried}: {error.why}") from None
     making.rename(paths.store)  # last: its presence says that all is made

@@ -75,15 +75,16 @@ def audit_store(
     progress: Progress = lambda _what, _done, _of: None,
     check_claims: CheckClaims = check_here,
     base: Read | None = None,
+    carried: Read | None = None,
 ) -> AuditResult:
     """Replay the chain in `rows` and compare every row with the replay's.
 
     `scratch` is a folder that does not exist yet or is empty; it grows as large as the chain.
     `base` gives the items of the snapshot that the store began with, if it did; `Malformed`
-    where one of them does not hold.
+    where one of them does not hold; `carried` those of the one that the genesis takes over.
     """
     if base is None:
-        ledger = Ledger.create(scratch, genesis)
+        ledger = Ledger.create(scratch, genesis, carried=carried)
     else:
         restore(scratch, genesis, base)
         ledger = Ledger.open(scratch, genesis)

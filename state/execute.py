@@ -359,6 +359,33 @@ def apply_genesis(registry: Registry, draft: Draft, genesis: Genesis) -> None:
             family.genesis(ctx, genesis)
 
 
+def apply_carried(registry: Registry, draft: Draft, genesis: Genesis) -> None:
+    """Make the state of an earlier chain's last height that of this one's height 0 (case 75).
+
+    What is open stays open: balances, orders and deadlines are the same, and the time in which
+    there was no chain has not passed for them. Heights begin anew, so the last roots are gone.
+    `ConfigError` names the field that does not fit the state.
+    """
+    clock = draft.get(CLOCK, b"")
+    assert clock is not None, "the earlier genesis set it"
+    if not clock.time_ms < genesis.time_ms <= GENESIS_MS_MAX:
+        raise ConfigError(f"genesis: time_ms is from {clock.time_ms + 1} to {GENESIS_MS_MAX}")
+    draft.put(CLOCK, b"", clock._replace(time_ms=genesis.time_ms))
+    for number, _ in list(draft.items(ROOT)):
+        draft.delete(ROOT, number)
+    ctx = Context(
+        draft,
+        height=0,
+        time_ms=genesis.time_ms,
+        live_ms=clock.live_ms,
+        params=Params(draft, registry.defaults),
+        rules=registry.rules,
+    )
+    for family in registry.families:
+        if family.carry is not None:
+            family.carry(ctx, genesis)
+
+
 def check_params(registry: Registry, reader: Reader) -> str | None:
     """The core's law on parameters: each stands within the bounds of the code."""
     network = chain_of(reader).network

@@ -37,8 +37,9 @@ from mgsnode.base.validators import ValidatorSet
 from state import chain
 from state.context import Params
 from state.draft import Changes, Draft, Reader, RecordCache, StateReader
-from state.execute import BlockRun, Outcome, apply_genesis, check_envelope
+from state.execute import BlockRun, Outcome, apply_carried, apply_genesis, check_envelope
 from state.registry import Registry, standard_registry
+from state.restore import Read, carry_rows
 from state.store import Store, StoreStats
 from state.trie import NodeCache, NodeReader, Nodes, check_top, over, stored, update
 from state.tx.accounts import account_of, next_nonce
@@ -190,39 +191,33 @@ class Ledger:
     # Opening ------------------------------------------------------------------------------
 
     @classmethod
-    def create(cls, path: Path, genesis: Genesis, registry: Registry | None = None) -> Ledger:
-        """A new store in `path` that holds block 0. `ConfigError` if the genesis cannot be."""
+    def create(
+        cls,
+        path: Path,
+        genesis: Genesis,
+        registry: Registry | None = None,
+        *,
+        carried: Read | None = None,
+    ) -> Ledger:
+        """A new store in `path` that holds block 0. `ConfigError` if the genesis cannot be.
+
+        `carried` gives the items of the snapshot whose state the genesis takes over, if it does;
+        `Malformed` where one is not what it names. What was written until then is no store.
+        """
         registry = registry or standard_registry()
-        draft = Draft(StateReader(_NoRows()))
-        apply_genesis(registry, draft, genesis)
-        changes = draft.changes()
-        root, nodes = update(lambda _path: None, changes)
-        members = genesis.validators().hash
-        header = Header(
-            version=PROTOCOL_VERSION,
-            genesis_hash=genesis.hash,
-            era=0,
-            height=0,
-            parent_hash=ZERO_HASH,
-            timestamp_ms=genesis.time_ms,
-            txs_root=txs_root([]),
-            receipts_root=receipts_root([]),
-            state_root=root,
-            valset_hash=members,
-            next_valset_hash=members,
-        )
-        with Store.create(path) as store, store.batch() as batch:
-            chain.write_block(
-                batch,
-                Block(header, ()),
-                hash_header(header),
-                certificate=None,
-                receipts=(),
-                txids=(),
-                history=(),
-                listed=(),
-            )
-            chain.write_state(batch, changes, nodes)
+        if genesis.carried:
+            if carried is None:
+                raise ConfigError("this genesis takes over a state: its snapshot is needed")
+            with Store.create(path) as store:
+                carry_rows(store, genesis, carried)
+                draft = Draft(StateReader(store))
+                apply_carried(registry, draft, genesis)
+                _begin(store, genesis, draft.changes())
+        else:
+            draft = Draft(StateReader(_NoRows()))
+            apply_genesis(registry, draft, genesis)
+            with Store.create(path) as store:
+                _begin(store, genesis, draft.changes())
         return cls.open(path, genesis, registry)
 
     @classmethod
@@ -578,6 +573,37 @@ class Ledger:
 
 _TX_OVERHEAD: Final = 5  # msgpack's header of a transaction's bytes
 _BLOCK_OVERHEAD: Final = 600  # a header and the headers around it
+
+
+def _begin(store: Store, genesis: Genesis, changes: Changes) -> None:
+    """Block 0, and what its state changes in that of the store."""
+    root, nodes = update(stored(store), changes)
+    members = genesis.validators().hash
+    header = Header(
+        version=PROTOCOL_VERSION,
+        genesis_hash=genesis.hash,
+        era=0,
+        height=0,
+        parent_hash=ZERO_HASH,
+        timestamp_ms=genesis.time_ms,
+        txs_root=txs_root([]),
+        receipts_root=receipts_root([]),
+        state_root=root,
+        valset_hash=members,
+        next_valset_hash=members,
+    )
+    with store.batch() as batch:
+        chain.write_block(
+            batch,
+            Block(header, ()),
+            hash_header(header),
+            certificate=None,
+            receipts=(),
+            txids=(),
+            history=(),
+            listed=(),
+        )
+        chain.write_state(batch, changes, nodes)
 
 
 def _era_after(header: Header) -> int:

@@ -68,6 +68,8 @@ class Family(NamedTuple):
     events: tuple[EventSpec, ...] = ()
     laws: tuple[Law, ...] = ()
     genesis: Callable[[Context, Genesis], None] | None = None
+    # What changes in an earlier chain's state where a new genesis takes it over.
+    carry: Callable[[Context, Genesis], None] | None = None
     due: Callable[[Context, bytes], None] | None = None  # (context, id of what fell due)
     # What a block begins with, before due work, and what takes effect at this height, after it:
     # each announces an object's id, then acts when resumed.

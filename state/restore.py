@@ -8,7 +8,7 @@ folder is no store. The same state gives the same items, and the same items the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -38,6 +38,7 @@ from state.snapshot import (
     encode_receipts,
     open_base_block,
     open_base_receipts,
+    open_carried_head,
     open_chunk,
     open_head,
 )
@@ -192,19 +193,9 @@ def restore(path: Path, genesis: Genesis, read: Read) -> SnapshotHead:
     head = open_head(read(HEAD), genesis)
     block = open_base_block(read(BLOCK), head)
     receipts = open_base_receipts(read(RECEIPTS), head)
-    parts: dict[bytes, Grown] = {}
     with Store.create(path) as store:
-        for prefix in head.prefixes:
-            chunk = open_chunk(read(prefix), prefix, head.header.state_root)
-            with store.batch(sync=False) as batch:
-                chain.write_state(batch, chunk.rows, chunk.part.nodes)
-            parts[prefix] = chunk.part._replace(nodes={})
-        tops: dict[bytes, bytes] = {}
-        if _join(b"", parts, tops).hash != head.header.state_root:
-            raise Malformed("the chunks together are not the certified state")
+        _write_chunks(store, head.prefixes, head.header.state_root, read)
         with store.batch() as batch:
-            for place, node in tops.items():
-                batch.put(TRIE_PREFIX + place, node)
             chain.write_base(batch, head.header.height, head.links)
             chain.write_block(
                 batch,
@@ -217,6 +208,32 @@ def restore(path: Path, genesis: Genesis, read: Read) -> SnapshotHead:
                 listed=(),
             )
     return head
+
+
+def carry_rows(store: Store, genesis: Genesis, read: Read) -> None:
+    """Put the state that `genesis` takes over into an empty store, as it was; no block yet.
+
+    `read` gives the items of its snapshot. `Malformed` where one is not what the genesis names.
+    """
+    (carried,) = genesis.carried
+    prefixes = open_carried_head(read(HEAD), carried)
+    _write_chunks(store, prefixes, carried.state_root, read)
+
+
+def _write_chunks(store: Store, prefixes: Sequence[bytes], root: bytes, read: Read) -> None:
+    """The rows and nodes of a whole state with this root; what is written last is not synced."""
+    parts: dict[bytes, Grown] = {}
+    for prefix in prefixes:
+        chunk = open_chunk(read(prefix), prefix, root)
+        with store.batch(sync=False) as batch:
+            chain.write_state(batch, chunk.rows, chunk.part.nodes)
+        parts[prefix] = chunk.part._replace(nodes={})
+    tops: dict[bytes, bytes] = {}
+    if _join(b"", parts, tops).hash != root:
+        raise Malformed("the chunks together are not the certified state")
+    with store.batch(sync=False) as batch:
+        for place, node in tops.items():
+            batch.put(TRIE_PREFIX + place, node)
 
 
 def _join(path: bytes, parts: dict[bytes, Grown], tops: dict[bytes, bytes]) -> Grown:

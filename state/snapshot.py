@@ -33,7 +33,7 @@ from mgsnode.base.block import (
 )
 from mgsnode.base.codec import Value, decode, encode
 from mgsnode.base.errors import Malformed
-from mgsnode.base.genesis import Genesis
+from mgsnode.base.genesis import Carried, Genesis
 from mgsnode.base.hashing import HASH_BYTES
 from mgsnode.base.limits import CODEC_ITEMS_MAX, FRAME_BYTES_MAX
 from mgsnode.base.validators import Validator, ValidatorSet
@@ -104,6 +104,22 @@ def open_head(raw: bytes, genesis: Genesis) -> SnapshotHead:
     if why is not None:
         raise Malformed(f"a snapshot's {why}")
     return SnapshotHead(header, hash_header(header), certificate, links, check_cut(cut))
+
+
+def open_carried_head(raw: bytes, carried: Carried) -> tuple[bytes, ...]:
+    """The chunks' prefixes of the snapshot that a genesis takes over, else `Malformed`.
+
+    The genesis names the block by its hash, so nobody's signature is needed to believe it.
+    """
+    match decode(raw, bytes_max=ITEM_BYTES_MAX):
+        case (int() as written, bytes() as header_bytes, _, _, tuple() as cut):
+            header = open_header(header_bytes)
+        case _:
+            raise Malformed("a snapshot's head has five parts")
+    found = (header.genesis_hash, header.height, hash_header(header), header.state_root)
+    if written != FORMAT or found != carried:
+        raise Malformed("not the snapshot whose state the genesis takes over")
+    return check_cut(cut)
 
 
 def derive_members(

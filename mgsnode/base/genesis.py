@@ -47,8 +47,21 @@ class GenesisAccount(NamedTuple):
     token: int  # micro-MGS
 
 
+class Carried(NamedTuple):
+    """The certified end of an earlier chain, whose state height 0 takes over (case 75)."""
+
+    genesis_hash: bytes
+    height: int
+    block_hash: bytes
+    state_root: bytes
+
+
 class Genesis(NamedTuple):
-    """Everything that height 0 follows from."""
+    """Everything that height 0 follows from.
+
+    Where a state is carried over, the gateways are the new validator set, and what accounts
+    hold, who has a role, the token's layout and the parameters stand in that state.
+    """
 
     version: int
     chain_id: str
@@ -63,6 +76,7 @@ class Genesis(NamedTuple):
     officers: tuple[bytes, ...]  # who may freeze accounts
     token: tuple[tuple[str, int], ...]  # TOKEN_PURPOSES in order, micro-MGS: the fixed supply
     params: tuple[tuple[str, int], ...]  # departures from the defaults, rising by name
+    carried: tuple[Carried, ...] = ()  # none, or the one
 
     @property
     def hash(self) -> bytes:

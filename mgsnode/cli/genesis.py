@@ -1,4 +1,4 @@
-"""The genesis document: make one, check one, name its chain."""
+"""The genesis document: make one, carry a state over into one, check one, name its chain."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mgsnode.cli.common import JsonFlag, show
+from mgsnode.cli.common import JsonFlag, show, warn
 
 if TYPE_CHECKING:
     from mgsnode.base.genesis import Genesis
@@ -20,11 +20,12 @@ GenesisHome = Annotated[Path | None, typer.Option("--home", help="The document o
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     genesis = typer.Typer(
-        help="The genesis document: new, check, hash.",
+        help="The genesis document: new, carry, check, hash.",
         no_args_is_help=True,
         rich_markup_mode=None,
     )
     genesis.command()(new)
+    genesis.command()(carry)
     genesis.command()(check)
     genesis.command("hash")(hash_)
     app.add_typer(genesis, name="genesis")
@@ -76,14 +77,58 @@ def _params(pairs: list[str]) -> dict[str, int]:
     return params
 
 
+def carry(
+    home: Annotated[Path, typer.Option(help="A stopped node of the earlier chain.")],
+    members: Annotated[Path, typer.Option(help="JSON list: who votes from now on.")],
+    out: Annotated[Path, typer.Option(help="A new folder for genesis.json and carried/.")],
+    chain_id: Annotated[str, typer.Option(help="The name for people, if another.")] = "",
+    json: JsonFlag = False,
+) -> None:
+    """After the loss of a quorum: a genesis that goes on with the state at the last height."""
+    import time
+
+    from mgsnode.succession import carry as make
+    from mgsnode.succession import voted_beyond
+
+    time_ms = time.time_ns() // 1_000_000
+    value = make(home, members, out, chain_id=chain_id, time_ms=time_ms)
+    _warn_of(voted_beyond(home, value.carried[0].height))
+    answer = {
+        "folder": str(out),
+        "hash": value.hash.hex(),
+        "height": value.carried[0].height,
+        "block": value.carried[0].block_hash.hex(),
+        "root": value.carried[0].state_root.hex(),
+        "gateways": [gateway.name for gateway in value.gateways],
+    }
+    show(answer, as_json=json)
+
+
+def _warn_of(voted: int | None) -> None:
+    if voted is not None:
+        warn(
+            f"this node voted at height {voted}, which it does not hold: a lost node may have "
+            "told somebody that a payment in it is final"
+        )
+
+
 def check(
     file: GenesisArgument = None,
     genesis: GenesisOption = None,
     home: GenesisHome = None,
+    earlier: Annotated[
+        Path | None,
+        typer.Option(help="A stopped node of the chain whose state it takes over."),
+    ] = None,
     json: JsonFlag = False,
 ) -> None:
     """Check a genesis; exit code 3 and the field where it is wrong."""
     value = _load(file, genesis, home)
+    if earlier is not None:
+        from mgsnode.succession import check_earlier, voted_beyond
+
+        last = check_earlier(value, earlier)
+        _warn_of(voted_beyond(earlier, last))
     answer: dict[str, Any] = {
         "hash": value.hash.hex(),
         "chain_id": value.chain_id,
@@ -93,6 +138,8 @@ def check(
         "accounts": len(value.accounts),
         "dollars": str(sum(account.dollar for account in value.accounts)),
     }
+    if value.carried:
+        answer["carried_height"] = value.carried[0].height
     show(answer, as_json=json)
 
 

@@ -47,6 +47,9 @@ def init(
     keys_only: Annotated[
         bool, typer.Option("--keys-only", help="Make the keys; the genesis does not exist yet.")
     ] = False,
+    carried: Annotated[
+        Path | None, typer.Option(help="The state that the genesis takes over: its folder.")
+    ] = None,
     clear: Annotated[
         bool, typer.Option("--clear", help="Leave the key files in the clear (mode 0600).")
     ] = False,
@@ -76,7 +79,7 @@ def init(
     vote = KeyFile(transport.name, "vote", new_seed())
     node_info, vote_info = create_keys(home, transport=transport, vote=vote, passphrase=passphrase)
     if value is not None:
-        create_home(home, genesis=value, settings=Settings())
+        create_home(home, genesis=value, settings=Settings(), carried=carried)
     answer: dict[str, Any] = {
         "home": str(home),
         "name": node_info.name,

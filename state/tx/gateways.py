@@ -238,6 +238,14 @@ def _apply_genesis(ctx: Context, genesis: Genesis) -> None:
     draft.put(ERA, 0, Era(0, tuple((member.gateway, member.public_key) for member in members)))
 
 
+def _carry(ctx: Context, genesis: Genesis) -> None:
+    """The state is another chain's now; who sits in the set is governance's to say."""
+    chain = chain_of(ctx.draft)
+    if (chain.network, chain.hrp) != (genesis.network, genesis.hrp):
+        raise ConfigError(f"genesis: network: the earlier chain's is {chain.network}")
+    ctx.draft.put(CHAIN, b"", chain._replace(genesis_hash=genesis.hash))
+
+
 def _check_validators(reader: Reader) -> str | None:
     eras = list(reader.items(ERA))
     for expected, (number, _) in enumerate(eras):
@@ -286,5 +294,6 @@ FAMILY: Final = Family(
         Law("operators", _check_operators),
     ),
     genesis=_apply_genesis,
+    carry=_carry,
     hooks={"period_closed": _on_period_closed},
 )

@@ -41,6 +41,7 @@ from state.tx.gateways import (
     ERA,
     GATEWAY,
     ROLES,
+    Era,
     chain_of,
     check_active,
     era_validators,
@@ -75,6 +76,7 @@ from state.tx.membership import (
     suspend_now,
     vacate,
 )  # fmt: skip
+from state.tx.succession import seat_carried
 from state.tx.tokens import slash_bond
 
 UNKNOWN_PROPOSAL: Final = (401, "UNKNOWN_PROPOSAL")
@@ -416,6 +418,34 @@ def _apply_genesis(ctx: Context, genesis: Genesis) -> None:
             ctx.draft.put(KEY_USE, key, KeyUse(gateway.name, 0, condemned=False))
 
 
+def _carry(ctx: Context, genesis: Genesis) -> None:
+    """Another chain goes on with this state: the genesis, not a vote, says who sits in the set.
+
+    What was proposed and proven spoke of the heights and members of the earlier chain: open
+    proposals expire, and the eras begin with the genesis' set. Keys once used stay used.
+    """
+    draft = ctx.draft
+    for proposal_id, proposal in list(draft.items(PROPOSAL)):
+        if proposal.status in (OPEN, PASSED):
+            height = genesis.carried[0].height
+            draft.put(
+                PROPOSAL, proposal_id, proposal._replace(status=EXPIRED, closed_height=height)
+            )
+    for place, _ in list(draft.items(QUEUE)):
+        draft.delete(QUEUE, place)
+    for known, _ in list(draft.items(EVIDENCE)):
+        draft.delete(EVIDENCE, known)
+    seat_carried(ctx, genesis)
+    for number, _ in list(draft.items(CHANGE)):
+        draft.delete(CHANGE, number)
+    counts = counts_of(draft)
+    draft.put(COUNTS, b"", counts._replace(changes=0, queue_from=INT_MAX))
+    for number, _ in list(draft.items(ERA)):
+        draft.delete(ERA, number)
+    members = genesis.validators().members
+    draft.put(ERA, 0, Era(0, tuple((member.gateway, member.public_key) for member in members)))
+
+
 _ID: Final = Hash32()
 _HEIGHT: Final = Int(0, INT_MAX)
 _NAME: Final = gateway_name()
@@ -514,6 +544,7 @@ FAMILY: Final = Family(
         Law("queue", _check_queue),
     ),
     genesis=_apply_genesis,
+    carry=_carry,
     at_height=take_effect,
     actions={**ACTIONS, **CONTROL_ACTIONS},
     proposing=_proposing,

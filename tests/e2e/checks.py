@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from mgsnode.audit import audit_home
 from mgsnode.base.block import open_block
 from mgsnode.config import config_path
-from mgsnode.home import Home
+from mgsnode.home import Home, carried_reader
 from mgsnode.localnet import VIEW_TIMEOUT_MS, Localnet, Node
 from state.ledger import Ledger
 from tests.e2e.support import Bank, call, check_one_chain, height, settle, until
@@ -60,7 +60,8 @@ def check_laws_at_each_height(home: Path, last: int, net: Localnet) -> int:
     asked = 0
     chain = Ledger.open(Home(home).store, net.genesis)
     with TemporaryDirectory(prefix="laws-") as scratch:
-        again = Ledger.create(Path(scratch) / "store", net.genesis)
+        carried = carried_reader(Home(home).carried) if net.genesis.carried else None
+        again = Ledger.create(Path(scratch) / "store", net.genesis, carried=carried)
         for at in range(1, last + 1):
             stored = chain.stored_block(at)
             assert stored is not None, f"height {at} is missing"

@@ -133,13 +133,20 @@ class Payer(threading.Thread):
         self._net = net
         self._number = number
         self._stop_now = threading.Event()
+        self._abandoned = False
         self.paid: list[tuple[str, int]] = []  # (txid, height), as first told
+        self.told_by: list[str] = []  # which node told so
         self.times: list[float] = []  # when each was final
         self.failure: BaseException | None = None
 
     def stop(self) -> None:
         """No new payment; the one under way comes to its end."""
         self._stop_now.set()
+
+    def abandon(self) -> None:
+        """Give up the payment under way too."""
+        self._abandoned = True
+        self.stop()
 
     def run(self) -> None:
         try:
@@ -164,10 +171,13 @@ class Payer(threading.Thread):
                 answer = {"status": "no answer"}
             if answer["status"] == "committed":
                 self.paid.append((answer["txid"], answer["height"]))
+                self.told_by.append(node.name)
                 self.times.append(time.monotonic())
                 time.sleep(_PACE_S)
                 return
             assert answer["status"] in ("pending", "no answer"), answer
+            if self._abandoned:
+                return
             assert time.monotonic() < deadline, f"{self.name}: payment {nonce} is not final"
             at += 1
             time.sleep(_POLL_S)
@@ -199,6 +209,12 @@ class Bank:
             payer.stop()
         for payer in self.payers:
             payer.join(timeout=70)
+
+    def abandon(self) -> None:
+        """End the load on a chain that decides nothing any more."""
+        for payer in self.payers:
+            payer.abandon()
+        self.stop()
 
     def count(self) -> int:
         """Payments that are final so far."""

@@ -6,9 +6,6 @@ The tests share one network and one bank on purpose: each begins where the one b
 from __future__ import annotations
 
 import asyncio
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +18,7 @@ from mgsnode.devnet import DevAccount, dev_address, dev_key, dev_key_file
 from mgsnode.home import Home, create_home, create_keys
 from mgsnode.localnet import VIEW_TIMEOUT_MS, Localnet, Node
 from mgsnode.ports import free_base_port
+from tests.e2e.checks import mgsnode, signs
 from tests.e2e.support import Bank, call, check_one_chain, height, settle, until, wallet_accounts
 
 pytestmark = pytest.mark.e2e
@@ -96,25 +94,9 @@ def carry(net: Localnet, action: str, args: dict[str, Any], voters: tuple[str, .
     return at
 
 
-def mgsnode(*arguments: object) -> Any:
-    program = [sys.executable, "-m", "mgsnode.cli.main", *map(str, arguments), "--json"]
-    done = subprocess.run(program, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def validators(net: Localnet, at: int) -> list[str]:
     answer = call(net.nodes[1].rpc, "chain_validators", [at])
     return [item["gateway"] for item in answer["items"]]
-
-
-def signs(net: Localnet, name: str) -> bool:
-    """Whether one of the last blocks carries the signature of `name`."""
-    last = height(net, 1)
-    return any(
-        name in {item["gateway"] for item in certificate(net, at)["signatures"]}
-        for at in range(last - 5, last + 1)
-    )
 
 
 def certificate(net: Localnet, at: int) -> Any:
