@@ -23,7 +23,7 @@ _SOURCE: Final = b""  # no proposal
 
 def seat_carried(ctx: Context, genesis: Genesis) -> None:
     """Make the set of the next height that of the genesis. `ConfigError` where it cannot be."""
-    named = {given.name for given in genesis.gateways}
+    named = [given.name for given in genesis.gateways]
     for name, row in list(ctx.draft.items(GATEWAY)):
         if name not in named:  # first, so that there are seats for who comes
             suspend_now(ctx, name, row, _SOURCE)
