@@ -4,6 +4,7 @@
     python -m tests.sim --seed 127             one seed, told in full
     python -m tests.sim --seed 127 --shrink    which faults it needs
     python -m tests.sim --seed 127 --without loss,crash
+    python -m tests.sim --real --seeds 0:50    the ledger that ships, instead of the toy
     python -m tests.sim --sum a.json b.json    what several runs with --json add up to
 
 Exit code 1 if any seed is not `held`, or if a seed run twice differs.
@@ -18,14 +19,17 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from multiprocessing import Pool
 from pathlib import Path
+from typing import TypeAlias
 
 from tests.sim.figures import Figures
 from tests.sim.phases import KINDS, PHASES
 from tests.sim.plan import FAULTS, LIES, draw_plan
+from tests.sim.real import run_real_seed
 from tests.sim.run import Outcome, run_seed
 from tests.sim.shrink import shrink
 from tests.sim.swarm import ON_MACHINES
 
+Run: TypeAlias = partial[Outcome]
 _AGAIN_EVERY = 50  # seeds run twice, to see that a run is a function of its seed
 
 
@@ -39,22 +43,26 @@ def main() -> int:
     parser.add_argument("--shrink", action="store_true")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--json", type=Path, help="write the figures there as well")
+    parser.add_argument("--real", action="store_true", help="on the ledger that ships")
     parser.add_argument("--sum", type=Path, nargs="+", help="files that --json wrote")
     given = parser.parse_args()
     without = frozenset(filter(None, given.without.split(",")))
     if given.sum is not None:
         return _sum(given.sum)
+    how = run_real_seed if given.real else run_seed
+    run = partial(how, without=without, heights=given.heights)
     if given.seed is not None:
-        return _one(given.seed, without, given.heights, shrinking=given.shrink)
+        return _one(given.seed, run, shrinking=given.shrink and not given.real)
     start, stop = map(int, given.seeds.split(":"))
-    return _many(range(start, stop), without, given.heights, given.jobs, given.json)
+    return _many(range(start, stop), run, given.jobs, given.json)
 
 
-def _one(seed: int, without: frozenset[str], heights: int, *, shrinking: bool) -> int:
-    outcome = run_seed(seed, without=without, heights=heights)
-    print(draw_plan(seed, without=without, heights=heights))
+def _one(seed: int, run: Run, *, shrinking: bool) -> int:
+    outcome = run(seed)
+    print(draw_plan(seed, **run.keywords))
     if shrinking and outcome.verdict != "held":
-        print("needed:", ", ".join(shrink(seed, outcome.verdict, heights=heights)) or "no fault")
+        needed = shrink(seed, outcome.verdict, heights=run.keywords["heights"])
+        print("needed:", ", ".join(needed) or "no fault")
     for name, count in sorted(outcome.counts.items()):
         print(f"{count:10,}  {name}")
     print(
@@ -64,7 +72,7 @@ def _one(seed: int, without: frozenset[str], heights: int, *, shrinking: bool) -
     return int(outcome.verdict != "held")
 
 
-def _outcomes(seeds: Iterable[int], run: partial[Outcome], jobs: int) -> Iterator[Outcome]:
+def _outcomes(seeds: Iterable[int], run: Run, jobs: int) -> Iterator[Outcome]:
     if jobs == 1:
         yield from map(run, seeds)
         return
@@ -72,11 +80,8 @@ def _outcomes(seeds: Iterable[int], run: partial[Outcome], jobs: int) -> Iterato
         yield from pool.imap_unordered(run, seeds, chunksize=4)
 
 
-def _many(
-    seeds: range, without: frozenset[str], heights: int, jobs: int, report: Path | None
-) -> int:
+def _many(seeds: range, run: Run, jobs: int, report: Path | None) -> int:
     started = time.monotonic()
-    run = partial(run_seed, without=without, heights=heights)
     total = Figures()
     for outcome in _outcomes(seeds, run, jobs):
         total.add(outcome)

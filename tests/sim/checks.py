@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tests.sim.node import SimNode
 
 # From docs: n -> quorum. Written out, so that a wrong formula is not repeated here.
-QUORUM = {1: 1, 2: 2, 3: 2, 4: 3, 5: 4, 6: 4, 7: 5, 8: 6, 9: 6, 10: 7}
+QUORUM = {1: 1, 2: 2, 3: 2, 4: 3, 5: 4, 6: 4, 7: 5, 8: 6, 9: 6, 10: 7, 11: 8, 12: 8}
 _VOTES = (Signed.PRE_PREPARE, Signed.PREPARE, Signed.COMMIT)
 
 
@@ -42,6 +42,7 @@ class Checks:
         self.seen: Counter[str] = Counter()
         self._steps = 0
         self.blocks: list[Stored] = []  # the one chain, by height
+        self.evidence: list[Evidence] = []  # the latest
         self._hashes: dict[bytes, list[bytes]] = {}
         self._votes: dict[tuple[str, int, int, int, int], bytes] = {}
         self._left: dict[tuple[str, int], int] = {}
@@ -258,6 +259,7 @@ class Checks:
     def on_evidence(self, node: SimNode, evidence: Evidence) -> None:
         """A replica says that a member voted twice."""
         self.seen[f"evidence {evidence.kind.name}"] += 1
+        self.evidence = [*self.evidence[-7:], evidence]
         if not node.honest:
             return
         member = node.replica.members.members[evidence.member]

@@ -254,13 +254,17 @@ class Liar(SimNode):
 
     def built(self, effect: BuildBlock, block_hash: bytes, block: Block) -> BlockBuilt:
         """Also makes the block that it will show to some."""
-        txs = list(block.txs[1:]) or [b"only for some"]
+        txs = list(block.txs[1:]) or self.filler()
         other_hash, other = self.ledger.build(txs, block.header.timestamp_ms + 1)
         self.ledger.check(encode_block(other))
         fields = pre_prepare_fields(self.replica.era, effect.view, effect.height, other_hash)
         hashes = tuple(signed_hash_of(tx) for tx in other.txs)
         self._second = (other_hash, fields, (encode(other.header), hashes))
         return super().built(effect, block_hash, block)
+
+    def filler(self) -> list[bytes]:
+        """What stands in the other block where the first had one transaction at most."""
+        return [b"only for some"]
 
     # Blocks and disks
 

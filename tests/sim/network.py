@@ -33,9 +33,9 @@ class Network:
         *,
         sets: Sequence[str] = ("ABCD",),
         names: Sequence[str] | None = None,
-        twins: str = "",
-        liars: str = "",
-        rotten: str = "",
+        twins: Sequence[str] = "",
+        liars: Sequence[str] = "",
+        rotten: Sequence[str] = "",
         real_keys: bool = False,
         view_timeout_ms: int = 1_000,
         faults: Faults | None = None,
@@ -52,7 +52,7 @@ class Network:
         self.names = tuple(names or sorted(set("".join(sets))))
         self.keys = keys or {name: make_key(name, real=real_keys) for name in self.names}
         self.verify = verifier(real=real_keys)
-        self.liars = frozenset(liars + twins + rotten)
+        self.liars = frozenset((*liars, *twins, *rotten))
         self.view_timeout_ms = view_timeout_ms
         self.chain = chain or Chain(
             tuple(

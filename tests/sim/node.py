@@ -47,6 +47,7 @@ from mgsnode.base.codec import encode
 from mgsnode.base.errors import Corrupt
 from mgsnode.base.hashing import signed_hash_of
 from mgsnode.base.keys import Signed
+from mgsnode.base.validators import ValidatorSet
 from tests.sim.disk import Crashed, How, SimDisk, SimGuard
 from tests.sim.fetch import Fetch
 from tests.sim.ledger import GENESIS_MS, Chain, Stored, ToyLedger
@@ -144,13 +145,18 @@ class SimNode:
 
     def _judge(self) -> None:
         """The guard judges prepared certificates by the era's members."""
-        chain, era = self.network.chain, self.replica.era
-        court = self.guard.court
+        era, court = self.replica.era, self.guard.court
         if court is None or court.era != era:
-            before = chain.sets[era - 1] if era else None
+            before = self.set_of(era - 1) if era else None
+            genesis_hash = self.network.chain.genesis_hash
             self.guard.court = Court(
-                chain.genesis_hash, era, chain.sets[era], before, self.network.verify
+                genesis_hash, era, self.set_of(era), before, self.network.verify
             )
+
+    def set_of(self, era: int) -> ValidatorSet:
+        """The members of an era that this machine has reached."""
+        members: ValidatorSet = self.network.chain.sets[era]
+        return members
 
     def _cut_write(self) -> How | None:
         """How the write that is under way ends, if badly."""
@@ -295,7 +301,11 @@ class SimNode:
         if self.up and len(self.mempool) < MEMPOOL_MAX:
             if not self.network.is_decided(self, tx):
                 self.mempool[signed_hash_of(tx)] = tx
-            self.put(Work(bool(self.mempool)))
+            self.put(Work(self.has_work()))
+
+    def has_work(self) -> bool:
+        """Whether something that waits could stand in the next block."""
+        return bool(self.mempool)
 
     def _build(self, effect: BuildBlock) -> None:
         txs = list(self.mempool.values())[:TXS_MAX]
@@ -334,4 +344,4 @@ class SimNode:
         now = self.world.now_ms
         self.written_ms = max(self.written_ms, now + self.network.faults.disk_ms(self))
         self.after(self.written_ms - now, event)
-        self.after(self.written_ms - now, Work(bool(self.mempool)))
+        self.after(self.written_ms - now, Work(self.has_work()))

@@ -6,6 +6,7 @@ Every number is drawn whether or not its fault is on, so that switching one faul
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -28,9 +29,9 @@ class Plan:
 
     seed: int
     sets: tuple[str, ...]
-    liars: str  # who lies by design
-    twins: str  # who runs twice
-    rotten: str  # whose disks forget; they count among the f
+    liars: Sequence[str]  # who lies by design
+    twins: Sequence[str]  # who runs twice
+    rotten: Sequence[str]  # whose disks forget; they count among the f
     lies: frozenset[str]
     on: frozenset[str]  # the faults that are on
     real_keys: bool

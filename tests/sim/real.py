@@ -1,18 +1,24 @@
-"""The ledger that ships, under the simulator: its store on a real disk, transfers as work.
+"""The ledger that ships, under the simulator: its store on a real disk, its membership, its laws.
 
 It offers what `ToyLedger` and `Chain` offer. Keys are Ed25519 here, for the ledger judges
 certificates by libsodium. The reference that blocks are executed against is a further ledger,
-which no simulated machine owns; at the end every family's laws are asked of it.
+which no simulated machine owns; after each decided height every family's laws are asked of it.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from consensus.effects import BuildBlock
+from consensus.events import NothingBuilt, Work
 from mgsnode.base.block import Block, Certificate, Header, hash_header, open_block
 from mgsnode.base.errors import Malformed, Rejected
 from mgsnode.base.genesis import Genesis
+from mgsnode.base.hashing import signed_hash_of
 from mgsnode.base.keys import SigningKey
 from mgsnode.base.transaction import Transaction
 from mgsnode.base.validators import ValidatorSet
@@ -20,11 +26,19 @@ from state.ledger import Ledger
 from tests.sim.checks import Broken
 from tests.sim.faults import Faults
 from tests.sim.ledger import Stored
+from tests.sim.liars import Liar
 from tests.sim.network import Network
-from tests.sim.node import SimNode
+from tests.sim.node import MEMPOOL_MAX, SimNode
+from tests.sim.plan import NAMES, Plan, draw_plan
+from tests.sim.run import T0_MS, Outcome, judge
+from tests.sim.swarm import Swarm
+from tests.sim.work import Council, Shops, make_real_genesis
 from tests.sim.world import World
-from tests.state.world import DOLLAR, Person, make_genesis, people
-from tests.state.world import World as Wallets
+from tests.state.world import Person
+
+JOINERS = 2  # machines of gateways that may join
+# What a store on a real disk cannot do: go back in time. Members change by governance instead.
+WITHOUT = frozenset({"old data", "old copy", "eras", "core"})
 
 
 class RealChain:
@@ -33,9 +47,10 @@ class RealChain:
     def __init__(self, genesis: Genesis, folder: Path) -> None:
         self.genesis = genesis
         self.folder = folder
-        self.sets: tuple[ValidatorSet, ...] = (genesis.validators(),)
+        self.sets: list[ValidatorSet] = [genesis.validators()]
         self.genesis_hash = genesis.hash
         self.reference = Ledger.create(folder / "reference", genesis)
+        self.done: Counter[str] = Counter()  # decided transactions, by kind and fate
         self._block_0 = self.reference.head.header
 
     def block_0(self) -> Header:
@@ -52,9 +67,20 @@ class RealChain:
         return built.block.header
 
     def commit(self, stored: Stored) -> None:
-        """The reference goes on with a decided block."""
+        """The reference goes on with a decided block; all laws must hold after it."""
         assert stored.certificate is not None
-        self.reference.commit(stored.hash, stored.certificate)
+        ledger = self.reference
+        committed = ledger.commit(stored.hash, stored.certificate)
+        for raw, receipt in zip(committed.block.txs, committed.receipts, strict=False):
+            fate = ledger.registry.refusal_name(receipt.code)
+            kind = ledger.open_tx(raw).body.kind
+            self.done[f"tx {kind}: {'refused' if fate else 'done'}"] += 1
+        header = stored.header
+        if header.next_valset_hash != header.valset_hash:
+            self.sets.append(ledger.head.validators)
+        broken = self.broken_laws()
+        if broken:
+            raise Broken(f"laws at height {header.height}: {broken}")
 
     def broken_laws(self) -> list[str]:
         """Every family's laws over the whole state."""
@@ -79,9 +105,6 @@ class RealLedger:
         if self._ledger.head.hash != blocks[-1].hash:
             raise Broken("a store came back with another head than was durable")
         self._bodies: dict[bytes, bytes] = {}
-        self.era = 0
-        self.members = self._ledger.head.validators
-        self.before = None
 
     def close(self) -> None:
         """The machine is off."""
@@ -97,6 +120,29 @@ class RealLedger:
         """Its number."""
         return len(self.blocks) - 1
 
+    @property
+    def era(self) -> int:
+        """The era of the next height."""
+        header = self.head.header
+        return header.era + (header.next_valset_hash != header.valset_hash)
+
+    @property
+    def members(self) -> ValidatorSet:
+        """Who decides the next height."""
+        return self._ledger.head.validators
+
+    @property
+    def before(self) -> ValidatorSet | None:
+        """Who decided in the era before."""
+        return self._ledger.members_before()
+
+    def set_of(self, era: int) -> ValidatorSet:
+        """The members of an era that this chain has reached."""
+        if era == self.era:
+            return self.members
+        last = max(b.header.height for b in self.blocks if b.header.era == era)
+        return self._ledger.validators(last)
+
     def body(self, block_hash: bytes) -> bytes | None:
         """A body that was checked here, decided or not."""
         known = self._bodies.get(block_hash)
@@ -107,11 +153,23 @@ class RealLedger:
     def _open(self, raw_txs: Sequence[bytes]) -> list[Transaction]:
         return [self._ledger.open_tx(raw) for raw in raw_txs]
 
+    def is_due(self, raw: bytes) -> bool:
+        """Whether the next block could hold this transaction."""
+        try:
+            tx = self._ledger.open_tx(raw)
+            self._ledger.check_admission(tx)
+        except (Malformed, Rejected):
+            return False
+        return tx.body.nonce == self._ledger.next_nonce(tx.body.sender, tx.body.lane)
+
     def build(self, txs: Sequence[bytes], wall_ms: int) -> tuple[bytes, Block]:
         """(hash, block) on top of the head."""
         head = self._ledger.head
         stamp = max(wall_ms, head.header.timestamp_ms + 1)
-        built = self._ledger.build(head.hash, self._open(txs), stamp)
+        opened = sorted(
+            self._open(txs), key=lambda tx: (tx.body.sender, tx.body.lane, tx.body.nonce)
+        )
+        built = self._ledger.build(head.hash, opened, stamp)
         if built.bugs:
             raise Broken(f"a transaction broke the ledger: {built.bugs[0]}")
         return hash_header(built.block.header), built.block
@@ -140,6 +198,8 @@ class RealLedger:
 class RealNode(SimNode):
     """A machine with the ledger that ships."""
 
+    ledger: RealLedger  # type: ignore[assignment]  # the same shape
+
     def open_ledger(self) -> RealLedger:  # type: ignore[override]  # the same shape
         """Opens the store that an earlier life left."""
         chain = self.network.chain
@@ -149,56 +209,109 @@ class RealNode(SimNode):
     def crash(self) -> None:
         """The store is let go of; what it had synced stays."""
         if self.up:
-            self.ledger.close()  # type: ignore[attr-defined]
+            self.ledger.close()
         super().crash()
 
+    def set_of(self, era: int) -> ValidatorSet:
+        """From its own store: a machine may be ahead of the checkers."""
+        return self.ledger.set_of(era)
 
-class Bank:
-    """Wallets that pay each other, one transfer after the other, told again until decided."""
+    def work(self, tx: bytes) -> None:
+        """A wallet or a peer gives a transaction."""
+        if not self.up or len(self.mempool) >= MEMPOOL_MAX or self.network.is_decided(self, tx):
+            return
+        self.mempool[signed_hash_of(tx)] = tx
+        if self.ledger.is_due(tx):
+            self.put(Work(True))
 
-    def __init__(self, network: Network, genesis: Genesis, persons: list[Person]) -> None:
-        self.network = network
-        self._wallets = Wallets(genesis)
-        self._persons = persons
-        self._nonces = dict.fromkeys((person.name for person in persons), 0)
-        self._open: list[bytes] = []
-        self.paid = 0
-        self._random = network.world.stream("workload")
+    def has_work(self) -> bool:
+        """Whether something that waits could stand in the next block."""
+        return any(self.ledger.is_due(raw) for raw in self.mempool.values())
 
-    def pay(self, every_ms: int) -> None:
-        """One more payment, and the undecided ones once more."""
-        payer, payee = self._random.sample(self._persons, 2)
-        amount = self._random.choice((1, DOLLAR, 5 * DOLLAR, 10**18))
-        tx = self._wallets.tx(
-            payer, "dollar_transfer", ((payee.address, amount, ""),),
-            nonce=self._nonces[payer.name],
-        )  # fmt: skip
-        self._nonces[payer.name] += 1
-        self._open.append(tx.raw)
-        self.paid += 1
-        self._open = [raw for raw in self._open if raw not in self.network.decided_txs]
-        for raw in self._open[:32]:
-            self.network.submit(raw)
-        self.network.world.after(every_ms, self.pay, every_ms)
+    def _build(self, effect: BuildBlock) -> None:
+        due = [raw for raw in self.mempool.values() if self.ledger.is_due(raw)]
+        if (not due and not effect.empty) or effect.parent != self.ledger.head.hash:
+            self.mempool.clear()  # what can never stand in a block is told again or forgotten
+            self.after(1, NothingBuilt(effect.view, effect.height))
+            return
+        block_hash, block = self.ledger.build(list(self.mempool.values()), self.now().wall_ms)
+        self.after(self.network.faults.execution_ms(), self.built(effect, block_hash, block))
+
+
+class RealLiar(Liar, RealNode):
+    """A liar with the ledger that ships."""
+
+    def filler(self) -> list[bytes]:
+        """Another time makes another block."""
+        return []
 
 
 def make_network(
-    seed: int, n: int, folder: Path, *, faults: Callable[[World], Faults] = Faults, liars: str = ""
-) -> tuple[Network, Bank]:
-    """A network of n with the real ledger, and its bank."""
-    persons = people("ann", "bob", "cho")
-    genesis = make_genesis(gateways=n, funded=persons)
-    names = tuple(gateway.name for gateway in genesis.gateways)
-    keys: dict[str, SigningKey] = {name: Person(f"vote{i}").key for i, name in enumerate(names)}
+    seed: int,
+    n: int,
+    folder: Path,
+    *,
+    faults: Callable[[World], Faults] = Faults,
+    liars: Sequence[str] = (),
+    twins: Sequence[str] = (),
+    rotten: Sequence[str] = (),
+) -> Network:
+    """A network of n gateways and some that may join, with the real ledger."""
+    genesis = make_real_genesis(n, n + JOINERS)
+    names = tuple(f"g{index}" for index in range(n + JOINERS))
+    keys: dict[str, SigningKey] = {name: Person(f"vote{name[1:]}").key for name in names}
     world = World(seed)
-    network = Network(
+    return Network(
         world,
         names=names,
         keys=keys,
         chain=RealChain(genesis, folder),
         real_keys=True,
+        view_timeout_ms=T0_MS,
         faults=faults(world),
         liars=liars,
+        twins=twins,
+        rotten=rotten,
+        make_node=RealLiar,
         node=RealNode,
     )
-    return network, Bank(network, genesis, persons)
+
+
+def draw_real_plan(seed: int, *, without: frozenset[str], heights: int) -> Plan:
+    """The toy's plan, with gateways' names."""
+    plan = draw_plan(seed, without=without | WITHOUT, heights=heights)
+
+    def named(letters: Sequence[str]) -> tuple[str, ...]:
+        return tuple(f"g{NAMES.index(letter)}" for letter in letters)
+
+    return replace(
+        plan, liars=named(plan.liars), twins=named(plan.twins), rotten=named(plan.rotten)
+    )
+
+
+def run_real_seed(
+    seed: int, *, without: frozenset[str] = frozenset(), heights: int = 20
+) -> Outcome:
+    """Runs a seed's plan on the ledger that ships."""
+    plan = draw_real_plan(seed, without=without, heights=heights)
+    n = len(plan.sets[0])
+    outcome = Outcome(seed, n, "held")
+    with TemporaryDirectory() as folder:
+        network = make_network(
+            seed, n, Path(folder), faults=lambda world: Swarm(world, plan),
+            liars=plan.liars, twins=plan.twins, rotten=plan.rotten,
+        )  # fmt: skip
+        swarm = network.faults
+        assert isinstance(swarm, Swarm)
+        shops = Shops(network, network.chain)
+        council = Council(network, network.chain)
+
+        def work() -> None:
+            shops.tick(max(100, plan.work_every_ms))
+            council.tick(400)
+
+        judge(network, swarm, outcome, work)
+        outcome.counts += network.chain.done + council.counts
+        network.chain.reference.close()
+        network.close()
+    return outcome

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mgsnode.guard import Refused
@@ -60,23 +61,33 @@ def run_seed(
         make_node=Liar,
     )
     outcome = Outcome(seed, len(plan.sets[0]), "held")
+
+    def work() -> None:
+        network.keep_busy(plan.work_every_ms)
+        for era in range(1, len(plan.sets)):
+            _change_era(network, era, 2_000 * era)
+
+    judge(network, swarm, outcome, work)
+    return outcome
+
+
+def judge(network: Network, swarm: Swarm, outcome: Outcome, work: Callable[[], None]) -> None:
+    """Lives a whole run, and fills in what became of it; `work` begins the workload."""
     try:
-        _live(network, swarm, plan, outcome)
+        _live(network, swarm, outcome, work)
     except (Broken, Refused) as error:
         outcome.verdict, outcome.why = "broken", f"{type(error).__name__}: {error}"
     except Exception:
         # A replica, guard or ledger that raises has stopped its process: as bad as a fork.
         outcome.verdict, outcome.why = "broken", traceback.format_exc(limit=-6)
     _fill(outcome, network, swarm)
-    return outcome
 
 
-def _live(network: Network, swarm: Swarm, plan: Plan, outcome: Outcome) -> None:
+def _live(network: Network, swarm: Swarm, outcome: Outcome, work: Callable[[], None]) -> None:
+    plan = swarm.plan
     network.start()
     swarm.begin(network)
-    network.keep_busy(plan.work_every_ms)
-    for era in range(1, len(plan.sets)):
-        _change_era(network, era, 2_000 * era)
+    work()
     network.run(plan.chaos_ms, lambda: network.high() >= plan.heights)
     swarm.end()
     calm_at = network.world.now_ms
@@ -90,6 +101,7 @@ def _live(network: Network, swarm: Swarm, plan: Plan, outcome: Outcome) -> None:
             [
                 (n.name, n.up, n.ledger.height, n.replica.era, n.replica.view, n.replica.active)
                 for n in network.nodes
+                if n.life and hasattr(n, "replica")
             ]
         )
     elif plan.has("core") and plan.seed % _STILL_EVERY == 0:
