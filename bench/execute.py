@@ -28,7 +28,6 @@ from state.trie import NodeCache, update
 _DOLLAR = 1_000_000
 _BLOCK = 1_000
 _START_MS = 1_700_000_000_000
-_NOTHING: tuple[Value, ...] = ((), (), (), (), ())  # the optional fields of `order_pay`
 _TIMES = ("execute", "encode", "roots", "trie")
 
 
@@ -154,7 +153,7 @@ def _orders(bench: _Bench) -> dict[str, dict[str, float]]:
     bench.block(draft, 1, [shop], cache)
     lines = tuple((f"sku{i}", 2, 100_000, ()) for i in range(20))
     buyers = range(10, 10 + _BLOCK // 2)
-    pays = [bench.tx(who, 0, "order_pay", shop.txid, lines, *_NOTHING) for who in buyers]
+    pays = [bench.tx(who, 0, "order_pay", shop.txid, lines, (), (), ()) for who in buyers]
     count = len(pays)
     steps: list[tuple[str, Callable[[int], Transaction]]] = [
         ("order_ship", lambda i: bench.tx(5, 1 + i, "order_ship", pays[i].txid, "ref")),
@@ -175,6 +174,34 @@ def _orders(bench: _Bench) -> dict[str, dict[str, float]]:
     return out
 
 
+def _redemptions(bench: _Bench) -> dict[str, dict[str, float]]:
+    """One redemption of each of a block's holders, claimed and confirmed, a block each."""
+    cache = NodeCache(bench.ledger._store)
+    draft = Draft(bench.ledger._reader)
+    holders = range(10, 10 + _BLOCK)
+    payout = digest(b"mgs/bench", b"payout")
+    asks = [
+        bench.tx(who, 0, "dollar_redeem", "g0", 20 * _DOLLAR, "USD", payout, ()) for who in holders
+    ]
+    steps: list[tuple[str, Callable[[int], Transaction]]] = [
+        (
+            "dollar_redeem_paid",
+            lambda i: bench.tx(0, i, "dollar_redeem_paid", asks[i].txid, asks[i].txid, ()),
+        ),
+        (
+            "dollar_redeem_confirm",
+            lambda i: bench.tx(10 + i, 1, "dollar_redeem_confirm", asks[i].txid),
+        ),
+    ]
+    made = [(name, [make(i) for i in range(len(asks))]) for name, make in steps]
+    out: dict[str, dict[str, float]] = {}
+    for at, (name, txs) in enumerate([("dollar_redeem", asks), *made], start=1):
+        layer = Draft(draft)  # as a block on an uncommitted parent
+        out[name] = {k: round(v, 1) for k, v in bench.block(layer, at, txs, cache).items()}
+        draft = layer
+    return out
+
+
 def run(*, quick: bool = False) -> dict[str, object]:
     """Median microseconds of CPU for each transaction, by kind and part."""
     folder = Path(tempfile.mkdtemp(prefix="mgs-bench-"))
@@ -186,8 +213,10 @@ def run(*, quick: bool = False) -> dict[str, object]:
             "accounts": len(bench.keys),
             "block_txs": _BLOCK,
             "transfer_us": without_trie,
-            "us_per_tx": {"dollar_transfer": transfer, **_orders(bench)},
-        }
+            "us_per_tx": {
+                "dollar_transfer": transfer, **_redemptions(bench), **_orders(bench)
+            },
+        }  # fmt: skip
         bench.ledger.close()
         return result
     finally:

@@ -31,7 +31,7 @@ from rpc.results import (
 from rpc.schema import Address, Cursor, Limit, Params, PublicKey, make_cursor, open_cursor
 from state import chain
 from state.proof import proof_json
-from state.tx.accounts import ACCOUNT, FROZEN, MEMO_REQUIRED
+from state.tx.accounts import ACCOUNT, MEMO_REQUIRED, freeze_of, is_frozen
 from state.tx.keys import keys_set
 from state.view import View
 
@@ -66,11 +66,24 @@ async def _get(ctx: Context, params: _GetParams) -> object:
             "since": since.since_ms or None,
             "times_replaced": since.times,
             "memo_required": bool(account.flags & MEMO_REQUIRED),
-            "frozen": bool(account.flags & FROZEN),
+            "frozen": is_frozen(view.reader, params.address),
+            "freeze": _freeze(view, params.address),
         }
         if params.proof:
             answer["proof"] = _proof(view, params.address)
         return answer
+
+
+def _freeze(view: View, address: bytes) -> dict[str, object] | None:
+    """The freeze that holds, None where there is none."""
+    freeze = freeze_of(view.reader, address)
+    if freeze is None or not is_frozen(view.reader, address):
+        return None
+    return {
+        "case": freeze.case.hex(),
+        "until_live_ms": freeze.until_ms,
+        "extended": freeze.extended,
+    }
 
 
 def _proof(view: View, address: bytes) -> dict[str, object]:
@@ -139,7 +152,9 @@ METHODS: Final = (
             "proof",
             height=HEIGHT, address=ADDRESS, dollar=AMOUNT, token=AMOUNT, nonces=mapping(INT),
             keys=array(HASH), threshold=INT, since=nullable(TIME_MS), times_replaced=INT,
-            memo_required=BOOL, frozen=BOOL, proof=STATE_PROOF,
+            memo_required=BOOL, frozen=BOOL,
+            freeze=nullable(obj(case=HASH, until_live_ms=TIME_MS, extended=BOOL)),
+            proof=STATE_PROOF,
         ),
         run=_get,
     ),

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from mgsnode.base.errors import Rejected
 from mgsnode.base.hashing import address_of
-from state.context import Context, Params
+from state.context import CLOCK, Context, Params, family_ms, pause_of
 from state.draft import Reader
 from state.registry import FEE_WEIGHT_UNIT
 from state.table import Table, bytes_key
@@ -27,7 +27,7 @@ class Account(NamedTuple):
     nonces: tuple[tuple[int, int], ...]  # (lane, next nonce)
     keys: tuple[bytes, ...]  # public keys that took the place of the first one
     threshold: int  # how many of `keys` must sign
-    flags: int  # bits: MEMO_REQUIRED, FROZEN
+    flags: int  # bits: MEMO_REQUIRED, FROZEN, EVER_FROZEN
 
 
 class KeysEver(NamedTuple):
@@ -42,12 +42,26 @@ class Recruited(NamedTuple):
     by: tuple[bytes, ...]
 
 
+class Freeze(NamedTuple):
+    """The last freeze of an account, of the compliance family; whoever spends asks for it."""
+
+    case: bytes  # the hash of the case
+    until_ms: int  # on the clock of compliance
+    since_ms: int  # on the clock of redemptions, whose deadlines stand still
+    stood_ms: int  # on the same clock: how long earlier freezes took
+    is_on: bool
+    extended: bool  # by a proposal: no officer alone can lift it
+
+
+COMPLIANCE: Final = 12  # the family that freezes
 MEMO_REQUIRED: Final = 1  # what is paid to it by a holder carries a memo
 FROZEN: Final = 2  # by a compliance officer: nothing leaves it of its own will
+EVER_FROZEN: Final = 4  # there is a row in FREEZE: others need not look
 
 ACCOUNT: Final[Table[bytes, Account]] = Table(16, "dollar/account", Account, bytes_key())
 KEYS_EVER: Final[Table[bytes, KeysEver]] = Table(160, "accounts/keys", KeysEver, bytes_key())
 RECRUITED: Final[Table[bytes, Recruited]] = Table(161, "accounts/recruited", Recruited, bytes_key())
+FREEZE: Final[Table[bytes, Freeze]] = Table(192, "compliance/freeze", Freeze, bytes_key())
 ACCOUNT_FROZEN: Final = (1_001, "ACCOUNT_FROZEN")
 MEMO_MISSING: Final = (1_002, "MEMO_MISSING")
 EMPTY: Final = Account(0, 0, (), (), 1, 0)
@@ -88,9 +102,30 @@ def put_account(ctx: Context, address: bytes, account: Account) -> None:
     ctx.involve(address)
 
 
+def freeze_of(reader: Reader, address: bytes) -> Freeze | None:
+    """The account's last freeze; costs nothing for those who never had one."""
+    if not account_of(reader, address).flags & EVER_FROZEN:
+        return None
+    return reader.get(FREEZE, address)
+
+
 def is_frozen(reader: Reader, address: bytes) -> bool:
-    """Whether a compliance officer has frozen the account."""
-    return bool(account_of(reader, address).flags & FROZEN)
+    """Whether a compliance officer has frozen the account: judged by the clock, so that a freeze
+    is over at its end and not when somebody gets round to lifting it.
+    """
+    if not account_of(reader, address).flags & FROZEN:
+        return False
+    freeze, clock = reader.get(FREEZE, address), reader.get(CLOCK, b"")
+    assert freeze is not None and clock is not None, "who is frozen has a freeze"
+    return family_ms(pause_of(reader, COMPLIANCE), clock.live_ms) < freeze.until_ms
+
+
+def frozen_ms(reader: Reader, address: bytes, now_ms: int) -> int:
+    """How long the account has been frozen in all, up to `now_ms` on the clock of redemptions."""
+    freeze = freeze_of(reader, address)
+    if freeze is None:
+        return 0
+    return freeze.stood_ms + (now_ms - freeze.since_ms if freeze.is_on else 0)
 
 
 def check_free(reader: Reader, address: bytes) -> None:

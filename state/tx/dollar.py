@@ -16,7 +16,7 @@ from state.context import Context, Fields, ParamSpec
 from state.draft import Reader
 from state.fields import Address, Amount, Hash32, Int, ListOf, Struct, Text
 from state.registry import EventSpec, Family, Kind, Law
-from state.tx.accounts import ACCOUNT, EMPTY, check_memo
+from state.tx.accounts import ACCOUNT, EMPTY, check_free, check_memo
 from state.tx.money import (
     DOLLAR_FAMILY,
     HOLD,
@@ -42,6 +42,7 @@ from state.tx.positions import (
 def apply_transfer(ctx: Context, fields: Fields) -> None:
     """To up to 256 payees. A payment to oneself is no error; it moves nothing."""
     (outputs,) = fields
+    check_free(ctx.draft, ctx.sender)
     needed = 0
     for _, amount, _ in outputs:
         needed += amount

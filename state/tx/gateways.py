@@ -7,7 +7,7 @@ changes status, seat and keys.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from mgsnode.base.errors import ConfigError, Rejected
 from mgsnode.base.genesis import Genesis
@@ -166,12 +166,13 @@ def stop_issuing(ctx: Context, name: str, why: str, *, until_period: int = 0) ->
     ctx.emit("gateway_stopped", name, why)
 
 
-def allow_issuing(ctx: Context, name: str, *why: str) -> None:
-    """Take stops back; nothing happens where there is none of them."""
+def allow_issuing(ctx: Context, name: str, *why: str, since_ms: int | None = None) -> None:
+    """Take stops back, as of now or of that block time; nothing happens where there is none."""
     standing = standing_of(ctx.draft, name)
     stops = tuple(stop for stop in standing.stops if stop[0] not in why)
     if stops != standing.stops:
-        ctx.draft.put(STANDING, name, Standing(ctx.time_ms, stops))
+        clean_since_ms = ctx.time_ms if since_ms is None else since_ms
+        ctx.draft.put(STANDING, name, Standing(clean_since_ms, stops))
         ctx.emit("gateway_allowed", name)
 
 
@@ -189,12 +190,12 @@ def note_active(ctx: Context, name: str) -> None:
     ctx.draft.put(STANDING, name, standing._replace(clean_since_ms=ctx.time_ms))
 
 
-def _on_period_closed(ctx: Context, index: int, _closed: object) -> None:
-    """Stops that were for the period that is over end."""
+def _on_period_closed(ctx: Context, index: int, closed: Any) -> None:
+    """Stops that were for the period that is over end, at its instant and not with the block."""
     for name, standing in list(ctx.draft.items(STANDING)):
         over = [why for why, until in standing.stops if 0 < until <= index + 1]
         if over:
-            allow_issuing(ctx, name, *over)
+            allow_issuing(ctx, name, *over, since_ms=closed.end_ms)
 
 
 def _apply_genesis(ctx: Context, genesis: Genesis) -> None:

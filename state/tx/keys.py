@@ -26,6 +26,7 @@ from state.table import Table, bytes_key
 from state.tx.accounts import (
     ACCOUNT,
     ACCOUNT_FROZEN,
+    EVER_FROZEN,
     FROZEN,
     KEYS_EVER,
     MEMO_MISSING,
@@ -114,7 +115,7 @@ def _is_rising(values: tuple[bytes, ...]) -> bool:
 def _check_keys(reader: Reader) -> str | None:
     for address, account in reader.items(ACCOUNT):
         who, keys = f"account {address.hex()}", account.keys
-        if account.flags & ~(MEMO_REQUIRED | FROZEN):
+        if account.flags & ~(MEMO_REQUIRED | FROZEN | EVER_FROZEN):
             return f"{who} has flags that mean nothing"
         if not _is_rising(keys) or len(keys) > KEYS_MAX:
             return f"{who}: its keys do not rise, or are too many"

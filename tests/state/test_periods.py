@@ -100,6 +100,17 @@ def test_a_stop_for_a_period_ends_with_it_and_one_until_cleared_does_not() -> No
     assert allow_issuing is not None
 
 
+def test_a_stop_that_ends_with_a_period_costs_no_share_of_the_next_one() -> None:
+    """The block that closes a period comes a moment after its instant, as blocks do."""
+    w = new_world()
+    w.draft.put(STANDING, "g2", Standing(START_MS, (("refusals", 1),)))
+    w.block(after_ms=end_of(w) - w.time_ms + 5)
+    assert w.shared["g2"] == 0
+    w.do(ALICE, "dollar_transfer", ((BOB.address, DOLLAR, ""),))
+    w.block(after_ms=end_of(w) - w.time_ms + 5)
+    assert w.shared["g2"] > 0
+
+
 def test_a_paused_family_takes_nothing_new_and_ends_what_is_open() -> None:
     w = new_world()
     rid = _asked(w)

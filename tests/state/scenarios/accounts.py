@@ -13,9 +13,10 @@ from nacl.bindings import (
 
 from mgsnode.base.keys import is_signed_by
 from mgsnode.base.transaction import Transaction, open_transaction, seal, tx_statement
-from state.tx.accounts import ACCOUNT, FROZEN, KEYS_EVER, KeysEver, account_of
+from state.tx.accounts import KEYS_EVER, KeysEver
 from state.tx.keys import KEYS_EVER_MAX, KEYS_MAX
 from tests.state.scenarios.base import ALICE, BOB, scenario
+from tests.state.scenarios.compliance import freeze
 from tests.state.world import DOLLAR, Person, World, h, people
 
 ONE, TWO, THREE, FOUR = people("key one", "key two", "key three", "key four")
@@ -91,8 +92,7 @@ def lock_oneself_out_by_the_threshold(w: World) -> Transaction:
 
 @scenario("accounts", "ACCOUNT_FROZEN")
 def replace_the_key_of_a_frozen_account(w: World) -> Transaction:
-    account = account_of(w.draft, ALICE.address)
-    w.draft.put(ACCOUNT, ALICE.address, account._replace(flags=FROZEN))
+    freeze(w, ALICE)
     return w.tx(ALICE, "account_set_keys", keys(ONE), 1, also=[ONE])
 
 
