@@ -77,7 +77,7 @@ from state.tx.membership import (
     vacate,
 )  # fmt: skip
 from state.tx.succession import seat_carried
-from state.tx.tokens import slash_bond
+from state.tx.tokens import liable_bond, slash_bond
 
 UNKNOWN_PROPOSAL: Final = (401, "UNKNOWN_PROPOSAL")
 PROPOSAL_CLOSED: Final = (402, "PROPOSAL_CLOSED")
@@ -322,11 +322,10 @@ def apply_evidence(ctx: Context, fields: Fields) -> None:
     if ctx.draft.get(EVIDENCE, (place.height, name)) is not None:
         raise Rejected(EVIDENCE_KNOWN, gateway=name, height=place.height)
     # From here on nothing can fail.
+    cut = liable_bond(ctx.draft, name) * ctx.params["evidence_bond_bp"] // 10_000
+    slash_bond(ctx, name, cut, to=b"", to_amount=0)
     gateway = ctx.draft.get(GATEWAY, name)
     assert gateway is not None, "a member of an era is a gateway for ever"
-    cut = gateway.bond * ctx.params["evidence_bond_bp"] // 10_000
-    slash_bond(ctx, name, cut, to=b"", to_amount=0)
-    gateway = gateway._replace(bond=gateway.bond - cut)
     record = Evidence(ctx.object_id, place.era, place.view, kind_name, vote_key, cut)
     ctx.draft.put(EVIDENCE, (place.height, name), record)
     condemn(ctx, vote_key)

@@ -11,14 +11,23 @@ from mgsnode.base.errors import ConfigError
 from mgsnode.base.genesis import TOKEN_PURPOSES, Genesis
 from state.context import Context
 from state.draft import Reader
-from state.fields import Amount, Struct, gateway_name
-from state.registry import EventSpec, Family, Law
+from state.registry import Family, Law
 from state.tx.accounts import ACCOUNT
+from state.tx.bonds import (
+    BOND_EVENTS,
+    BOND_KINDS,
+    BOND_LAWS,
+    BOND_PARAMS,
+    BOND_TOO_SMALL,
+    do_unbonding,
+)
 from state.tx.gateways import GATEWAY
 from state.tx.tokens import (
     INSUFFICIENT_TOKENS,
     PURPOSE,
+    TOKEN_FAMILY,
     TOKEN_TOTALS,
+    UNBONDING,
     Purpose,
     TokenTotals,
     token_totals_of,
@@ -58,6 +67,7 @@ def _check_supply(reader: Reader) -> str | None:
         unvested=sum(row.left for _, row in reader.items(PURPOSE)),
         balances=sum(row.token for _, row in reader.items(ACCOUNT)),
         bonded=sum(row.bond for _, row in reader.items(GATEWAY)),
+        unbonding=sum(row.amount for _, row in reader.items(UNBONDING)),
     )
     for name, kept, found in zip(TokenTotals._fields, totals, counted, strict=True):
         if kept != found:
@@ -68,18 +78,20 @@ def _check_supply(reader: Reader) -> str | None:
     return None if laid_out == totals.supply else f"the purposes add up to {laid_out}"
 
 
+def _do_due(ctx: Context, object_id: bytes) -> None:
+    """A part of a bond has come back."""
+    assert do_unbonding(ctx, object_id), "nothing else falls due"
+
+
 FAMILY: Final = Family(
-    number=9,
+    number=TOKEN_FAMILY,
     name="token",
-    tables=(TOKEN_TOTALS, PURPOSE),
-    refusals=(INSUFFICIENT_TOKENS,),
-    events=(
-        EventSpec(
-            "bond_cut",
-            Struct(gateway=gateway_name(), amount=Amount()),
-            "A gateway lost a part of its bond, in micro-MGS.",
-        ),
-    ),
-    laws=(Law("supply", _check_supply),),
+    kinds=BOND_KINDS,
+    tables=(TOKEN_TOTALS, PURPOSE, UNBONDING),
+    refusals=(INSUFFICIENT_TOKENS, BOND_TOO_SMALL),
+    params=BOND_PARAMS,
+    events=BOND_EVENTS,
+    laws=(Law("supply", _check_supply), *BOND_LAWS),
     genesis=_apply_genesis,
+    due=_do_due,
 )

@@ -26,6 +26,7 @@ BY_CLOCK = {
     "order_final",  # test_clock.py
     "period_closed", "fees_shared", "gateway_stopped", "gateway_allowed",  # test_periods.py
     "gov_named",  # test_periods.py
+    "token_unbonded",  # test_bonds.py
 }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from mgsnode.base.block import Receipt
@@ -12,7 +13,7 @@ from mgsnode.base.genesis import TOKEN_PURPOSES, Genesis, GenesisAccount, Genesi
 from mgsnode.base.hashing import address_of, digest
 from mgsnode.base.keys import SigningKey
 from mgsnode.base.transaction import Body, Transaction, open_transaction, sign_transaction
-from state.context import CLOCK, family_ms, pause_of
+from state.context import CLOCK, Context, family_ms, pause_of
 from state.draft import Draft
 from state.execute import BlockRun, Outcome, apply_genesis
 from state.registry import Registry, standard_registry
@@ -214,6 +215,21 @@ class World:
     def rows(self) -> dict[bytes, bytes | None]:
         """The whole state as bytes."""
         return dict(self.draft.changes())
+
+
+@contextmanager
+def in_block(w: World, *, after_ms: int = 1, times: int = 1, due: bool = True) -> Iterator[Context]:
+    """The context of a block of its own, for what other families call; the last of `times`
+    blocks of `after_ms`. Without `due`, deadlines pass and nothing is done about them.
+    """
+    for _ in range(times):
+        w.height += 1
+        w.time_ms += after_ms
+        run = BlockRun(w.registry, w.draft, height=w.height, time_ms=w.time_ms, due=due)
+    run._ctx.open(digest(b"mgs/test", b"block %d" % w.height), b"")
+    yield run._ctx
+    for event in run._ctx.events:
+        w.registry.events[event.name].values.check(event.values)
 
 
 def root_of(height: int) -> bytes:
