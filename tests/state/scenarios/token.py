@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from mgsnode.base.transaction import Transaction
-from state.tx.accounts import ACCOUNT, FROZEN, account_of
 from state.tx.gateways import GATEWAY
 from tests.state.scenarios.base import ALICE, OP1, grant, scenario, set_bond
-from tests.state.world import DOLLAR, Person, World
+from tests.state.scenarios.compliance import freeze
+from tests.state.world import DOLLAR, World
 
 TOKEN = DOLLAR  # as many micro-MGS as a dollar has micro-dollars
-
-
-def freeze(w: World, person: Person) -> None:
-    account = account_of(w.draft, person.address)
-    w.draft.put(ACCOUNT, person.address, account._replace(flags=account.flags | FROZEN))
 
 
 def set_status(w: World, name: str, status: str) -> None:
