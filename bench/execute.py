@@ -28,6 +28,7 @@ from state.trie import NodeCache, update
 _DOLLAR = 1_000_000
 _BLOCK = 1_000
 _START_MS = 1_700_000_000_000
+_NOTHING: tuple[Value, ...] = ((), (), (), (), ())  # the optional fields of `order_pay`
 _TIMES = ("execute", "encode", "roots", "trie")
 
 
@@ -153,7 +154,7 @@ def _orders(bench: _Bench) -> dict[str, dict[str, float]]:
     bench.block(draft, 1, [shop], cache)
     lines = tuple((f"sku{i}", 2, 100_000, ()) for i in range(20))
     buyers = range(10, 10 + _BLOCK // 2)
-    pays = [bench.tx(who, 0, "order_pay", shop.txid, lines, (), (), ()) for who in buyers]
+    pays = [bench.tx(who, 0, "order_pay", shop.txid, lines, *_NOTHING) for who in buyers]
     count = len(pays)
     steps: list[tuple[str, Callable[[int], Transaction]]] = [
         ("order_ship", lambda i: bench.tx(5, 1 + i, "order_ship", pays[i].txid, "ref")),

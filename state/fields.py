@@ -75,18 +75,21 @@ class Int:
 
 
 class Amount:
-    """Micro-units from 1 to 2^63 - 1, a decimal string in JSON (case 62)."""
+    """Micro-units from `lowest` to 2^63 - 1, a decimal string in JSON (case 62)."""
+
+    def __init__(self, *, lowest: int = 1) -> None:
+        self.lowest = lowest
 
     def check(self, value: Value) -> None:
-        if type(value) is not int or not 1 <= value <= INT_MAX:
-            raise bad(f"an amount from 1 to {INT_MAX}")
+        if type(value) is not int or not self.lowest <= value <= INT_MAX:
+            raise bad(f"an amount from {self.lowest} to {INT_MAX}")
 
     def from_json(self, value: Json, _hrp: str) -> Value:
         if (
             type(value) is not str
             or not 1 <= len(value) <= _AMOUNT_DIGITS_MAX
             or not (value.isascii() and value.isdigit())
-            or value[0] == "0"
+            or (value[0] == "0" and value != "0")
         ):
             raise bad("a decimal string without sign, point or leading zeros")
         amount = int(value)
@@ -98,6 +101,8 @@ class Amount:
 
     def json_schema(self) -> dict[str, Json]:
         pattern = f"^[1-9][0-9]{{0,{_AMOUNT_DIGITS_MAX - 1}}}$"
+        if self.lowest == 0:
+            pattern = f"^(0|[1-9][0-9]{{0,{_AMOUNT_DIGITS_MAX - 1}}})$"
         return {"type": "string", "pattern": pattern, "description": "micro-units"}
 
 
@@ -134,6 +139,31 @@ class Text:
     def json_schema(self) -> dict[str, Json]:
         schema: dict[str, Json] = {"type": "string", "maxLength": self.bytes_max}
         return {**schema, "minLength": self.lowest} if self.lowest else schema
+
+
+class Code:
+    """A code of so many capital letters: of a country (ISO 3166) or a currency (ISO 4217)."""
+
+    def __init__(self, letters: int) -> None:
+        self.letters = letters
+
+    def check(self, value: Value) -> None:
+        if (
+            type(value) is not str
+            or len(value) != self.letters
+            or not (value.isascii() and value.isalpha() and value.isupper())
+        ):
+            raise bad(f"{self.letters} capital letters")
+
+    def from_json(self, value: Json, _hrp: str) -> Value:
+        self.check(value)
+        return value  # type: ignore[no-any-return]  # checked
+
+    def to_json(self, value: Any, _hrp: str) -> Json:
+        return value
+
+    def json_schema(self) -> dict[str, Json]:
+        return {"type": "string", "pattern": f"^[A-Z]{{{self.letters}}}$"}
 
 
 class Choice:

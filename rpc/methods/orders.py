@@ -11,6 +11,7 @@ from rpc.lists import read_page
 from rpc.results import (
     ADDRESS,
     AMOUNT,
+    BOOL,
     HASH,
     HEIGHT,
     INT,
@@ -127,7 +128,17 @@ def _order_json(order_id: bytes, row: Order, hrp: str) -> dict[str, object]:
         "completed_ms": row.completed_ms or None,
         "closed_ms": row.closed_ms or None,
         "reference": row.reference,
+        "distributor": _named(row.distributor, hrp),
+        "demand": row.demand[0].hex() if row.demand else None,
+        "led_by": row.led_by[0].hex() if row.led_by else None,
+        "country": row.country[0] if row.country else None,
+        "currency": row.currency[0] if row.currency else None,
+        "referred": row.is_referred,
     }
+
+
+def _named(addresses: tuple[bytes, ...], hrp: str) -> str | None:
+    return address_text(addresses[0], hrp) if addresses else None
 
 
 def _lines_json(view: View, order_id: bytes) -> list[dict[str, object]]:
@@ -186,6 +197,8 @@ _ORDER: Final[dict[str, Any]] = {
     "complete_after_ms": INT, "return_window_ms": INT, "holdback_bp": INT, "commission_bp": INT,
     "line_count": INT, "paid_ms": TIME_MS, "shipped_ms": nullable(TIME_MS),
     "completed_ms": nullable(TIME_MS), "closed_ms": nullable(TIME_MS), "reference": TEXT,
+    "distributor": nullable(ADDRESS), "demand": nullable(HASH), "led_by": nullable(HASH),
+    "country": nullable(TEXT), "currency": nullable(TEXT), "referred": BOOL,
 }  # fmt: skip
 _LINE: Final = obj(
     sku=TEXT, quantity=INT, unit_price=AMOUNT, batch=nullable(HASH), refunded=INT

@@ -27,7 +27,18 @@ from mgsnode.base.errors import Rejected
 from mgsnode.base.limits import INT_MAX, MEMO_BYTES_MAX, NAME_BYTES_MAX, ORDER_LINES_MAX
 from state.context import Context, Fields, ParamSpec, is_scheduled, time_bounds
 from state.draft import Reader
-from state.fields import Address, Amount, Hash32, Int, ListOf, Optional, Struct, Text, gateway_name
+from state.fields import (
+    Address,
+    Amount,
+    Code,
+    Hash32,
+    Int,
+    ListOf,
+    Optional,
+    Struct,
+    Text,
+    gateway_name,
+)
 from state.registry import EventSpec, Family, Kind, Law
 from state.table import Table, bytes_key
 from state.tx.accounts import account_of, check_free, is_linked
@@ -35,6 +46,7 @@ from state.tx.gateways import ARBITER, GATEWAY, UNKNOWN_GATEWAY, chain_of, check
 from state.tx.money import (
     HOLD,
     check_balance,
+    held,
     hold,
     move_hold,
     release,
@@ -65,6 +77,7 @@ OF_BUYER, OF_SHOP, ALL_SHOPS, OF_OWNER = 16, 17, 18, 19  # lists
 PAID, SHIPPED, COMPLETED = "paid", "shipped", "completed"
 FINAL, CANCELLED, REFUNDED_WHOLE = "final", "cancelled", "refunded"
 BPS: Final = 10_000
+COMMISSION_BP_MAX: Final = 5_000
 QUANTITY_MAX: Final = 1_000_000_000
 _DAY_MS = 24 * 3_600_000
 
@@ -110,13 +123,20 @@ class Order(NamedTuple):
     complete_after_ms: int
     return_window_ms: int
     holdback_bp: int
-    commission_bp: int  # 0 without a distributor
+    commission_bp: int  # 0 unless `set_commission` said otherwise
     lines: int
     paid_ms: int  # block times, 0 where it has not happened
     shipped_ms: int
     completed_ms: int
     closed_ms: int  # final, cancelled or refunded whole
     reference: str  # of the dispatch
+    # As the buyer named them: () or one; an unknown id is never a refusal.
+    distributor: tuple[bytes, ...]
+    demand: tuple[bytes, ...]
+    led_by: tuple[bytes, ...]
+    country: tuple[str, ...]  # where it goes, as the buyer says; counted once it is final
+    currency: tuple[str, ...]  # in which the buyer thought
+    is_referred: bool  # a distributor has a claim on it
 
 
 class OrderLine(NamedTuple):
@@ -177,7 +197,7 @@ _TIME_TERMS: Final = (
     ("complete_after_ms", 21 * _DAY_MS, 90 * _DAY_MS),
     ("return_window_ms", 14 * _DAY_MS, 90 * _DAY_MS),
 )
-_SHARE_TERMS: Final = (("holdback_bp", 0, BPS), ("commission_bp", 0, BPS // 2))
+_SHARE_TERMS: Final = (("holdback_bp", 0, BPS), ("commission_bp", 0, COMMISSION_BP_MAX))
 
 
 def _check_terms(ctx: Context, times: tuple[int, ...], bps: tuple[int, ...]) -> None:
@@ -238,10 +258,7 @@ def _shop_cosigners(reader: Reader, fields: Fields) -> tuple[bytes, ...]:
 
 def apply_pay(ctx: Context, fields: Fields) -> None:
     """The lines' total goes from the buyer into escrow."""
-    shop_id, lines, distributor, demand, led_by = fields
-    for name, given in (("distributor", distributor), ("demand", demand), ("led_by", led_by)):
-        if given:
-            raise Rejected(NOT_YET_ACTIVE, field=name)
+    shop_id, lines, distributor, demand, led_by, country, currency = fields
     check_free(ctx.draft, ctx.sender)
     shop = ctx.require(SHOP, shop_id, UNKNOWN_SHOP)
     total = 0
@@ -278,6 +295,12 @@ def apply_pay(ctx: Context, fields: Fields) -> None:
         completed_ms=0,
         closed_ms=0,
         reference="",
+        distributor=distributor,
+        demand=demand,
+        led_by=led_by,
+        country=country,
+        currency=currency,
+        is_referred=False,
     )
     ctx.draft.put(ORDER, order_id, order)
     ctx.draft.put(LINES, order_id, Lines(lines))
@@ -289,6 +312,28 @@ def apply_pay(ctx: Context, fields: Fields) -> None:
     ctx.list_under(OF_SHOP, shop_id, order_id)
     ctx.emit("order_paid", order_id, shop_id, ctx.sender, total)
     ctx.fire("paid", order_id)
+
+
+def set_commission(ctx: Context, order_id: bytes, bps: int) -> None:
+    """A distributor has a claim on this sale; for families that hang on `paid`, in it alone.
+
+    `bps` of what the shop keeps, as agreed before the sale; 0 makes the sale a referred one too.
+    """
+    order = ctx.draft.get(ORDER, order_id)
+    assert order is not None and order_id == ctx.object_id, "only while it is being paid"
+    assert 0 <= bps <= COMMISSION_BP_MAX
+    ctx.draft.put(ORDER, order_id, order._replace(commission_bp=bps, is_referred=True))
+
+
+def pay_commission(ctx: Context, order_id: bytes, to: bytes, amount: int) -> None:
+    """From what is held as commission; for families that hang on `final`, in it alone.
+
+    They may take up to `held(ctx.draft, 2, order_id, COMMISSION)`; the rest is the shop's.
+    """
+    order = ctx.draft.get(ORDER, order_id)
+    assert order is not None and order.status == FINAL, "only while it becomes final"
+    release(ctx, FAMILY_NUMBER, order_id, COMMISSION, to, amount)
+    ctx.draft.put(ORDER, order_id, order._replace(commission=order.commission + amount))
 
 
 def _order_and_shop(ctx: Context, order_id: bytes) -> tuple[Order, Shop]:
@@ -327,6 +372,7 @@ def apply_ship(ctx: Context, fields: Fields) -> None:
     ctx.draft.put(ORDER, order_id, shipped)
     ctx.involve(order.buyer)
     ctx.emit("order_shipped", order_id, reference)
+    ctx.fire("shipped", order_id)
 
 
 def apply_complete(ctx: Context, fields: Fields) -> None:
@@ -525,21 +571,13 @@ def _do_due(ctx: Context, order_id: bytes) -> None:
 def _finalise(ctx: Context, order_id: bytes, order: Order, shop: Shop) -> None:
     """The return window is over: what is held goes where it belongs.
 
-    Who earns a commission takes it out of the hold in the hook; what nobody takes is the shop's.
+    Who earns a commission takes it in the hook; what nobody takes is the shop's.
     """
     kept = order.total - order.refunded
     _, commission, holdback = _held_shares(order, kept)
-    ctx.fire("final", order_id)
-    row = ctx.draft.get(HOLD, (FAMILY_NUMBER, order_id))
-    left = dict(row.parts).get(COMMISSION, 0) if row else 0
     release(ctx, FAMILY_NUMBER, order_id, HOLDBACK, shop.owner, holdback)
-    release(ctx, FAMILY_NUMBER, order_id, COMMISSION, shop.owner, left)
     final = order._replace(
-        status=FINAL,
-        due_ms=0,
-        to_shop=order.to_shop + holdback + left,
-        commission=commission - left,
-        closed_ms=ctx.time_ms,
+        status=FINAL, due_ms=0, to_shop=order.to_shop + holdback, closed_ms=ctx.time_ms
     )
     ctx.draft.put(ORDER, order_id, final)
     after = shop._replace(final=shop.final + 1, final_volume=shop.final_volume + kept)
@@ -547,6 +585,18 @@ def _finalise(ctx: Context, order_id: bytes, order: Order, shop: Shop) -> None:
     ctx.involve(order.buyer)
     ctx.involve(shop.owner)
     ctx.emit("order_final", order_id, kept)
+    ctx.fire("final", order_id)
+    if commission:
+        _give_rest(ctx, order_id, shop.owner)
+
+
+def _give_rest(ctx: Context, order_id: bytes, owner: bytes) -> None:
+    """What nobody took of the commission is the shop's."""
+    left = held(ctx.draft, FAMILY_NUMBER, order_id, COMMISSION)
+    release(ctx, FAMILY_NUMBER, order_id, COMMISSION, owner, left)
+    order = ctx.draft.get(ORDER, order_id)
+    assert order is not None
+    ctx.draft.put(ORDER, order_id, order._replace(to_shop=order.to_shop + left))
 
 
 # Laws -------------------------------------------------------------------------------------
@@ -661,7 +711,8 @@ KINDS: Final = (
     _kind(
         "order_pay", apply_pay, 200, "Pay lines to a shop, into escrow.",
         shop=_ID, lines=ListOf(_LINE, 1, ORDER_LINES_MAX), distributor=Optional(Address()),
-        demand=Optional(_ID), led_by=Optional(_ID),
+        demand=Optional(_ID), led_by=Optional(_ID), country=Optional(Code(2)),
+        currency=Optional(Code(3)),
     ),
     _kind("order_ship", apply_ship, 200, "The shop dispatched the goods.",
           order=_ID, reference=_REASON),
@@ -716,5 +767,5 @@ FAMILY: Final = Family(
     events=EVENTS,
     laws=(Law("orders", _check_orders), Law("escrow", _check_escrow)),
     due=_do_due,
-    declares=("paid", "completed", "final", "refunded"),
+    declares=("paid", "shipped", "completed", "final", "refunded", "disputed_lost"),
 )  # fmt: skip

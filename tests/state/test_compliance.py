@@ -15,7 +15,7 @@ from state.tx.compliance import SEIZURE
 from state.tx.gateways import OFFICER as OFFICER_ROLE
 from state.tx.governance import PROPOSAL
 from state.tx.orders import ORDER
-from tests.state.scenarios.base import ALICE, ARBITER, BOB, OP0, SELLER
+from tests.state.scenarios.base import ALICE, ARBITER, BOB, NOTHING, OP0, SELLER
 from tests.state.scenarios.compliance import CASE, OFFICER, freeze
 from tests.state.scenarios.governance import done, passed
 from tests.state.scenarios.orders import _completed, _paid
@@ -122,7 +122,7 @@ def test_a_frozen_buyer_buys_nothing_and_gets_its_refunds() -> None:
     order_id = _paid(w)
     shop = w.draft.get(ORDER, order_id).shop  # type: ignore[union-attr]
     freeze(w, ALICE)
-    receipt = w.do(ALICE, "order_pay", shop, (("a", 1, DOLLAR, ()),), (), (), ())
+    receipt = w.do(ALICE, "order_pay", shop, (("a", 1, DOLLAR, ()),), *NOTHING)
     assert reason(w, receipt) == "ACCOUNT_FROZEN"
     before = w.dollars(ALICE)
     assert reason(w, w.do(SELLER, "order_refund", order_id, ((0, 1),), "")) == ""

@@ -20,6 +20,7 @@ from state.fields import (
     Bytes,
     Cases,
     Choice,
+    Code,
     Field,
     Hash32,
     Int,
@@ -69,6 +70,8 @@ BAD = [
     (ListOf(Int(0, 9), 1, 2), [[], [1, 2, 3], "12", {}, [10]]),
     (Optional(Int(0, 9)), [10, "x"]),
     (Struct(a=Int(0, 9)), [{}, {"a": 1, "b": 2}, {"a": 10}, [1], {"a": None}]),
+    (Amount(lowest=0), ["", "-1", "00", "9223372036854775808", 0, None]),
+    (Code(2), ["gb", "GBR", "G", "", "G1", "ÄÖ", 5, None]),
     (Bytes(1, 2), ["", "abcdef", "a", "AB", "g0", " 1", 5, None]),
     (EITHER, [{"tag": "x", "args": {"b": True}}, {"tag": "z", "args": {"a": 1}}, {"tag": "x"}]),
     (EITHER, [{"tag": "y", "args": {"a": 1}}, {"args": {"a": 1}}, {"tag": "x", "args": 1}]),
@@ -95,7 +98,7 @@ def test_a_refusal_names_the_field_from_the_outside_in() -> None:
     for value, name in cases:
         assert why(field, value).facts["field"] == name
     with pytest.raises(Rejected) as caught:
-        field.check((bytes(32), (("a", 1, 5, ()), ("a", True, 5, ())), (), (), ()))
+        field.check((bytes(32), (("a", 1, 5, ()), ("a", True, 5, ())), (), (), (), (), ()))
     assert caught.value.facts["field"] == "lines[1].quantity"
 
 
@@ -121,13 +124,14 @@ def test_a_case_is_judged_by_its_tag(wire: Any, field: str) -> None:
 
 SAMPLES: dict[type, Any] = {
     Int: lambda f: st.integers(f.lowest, f.highest),
-    Amount: lambda _f: st.integers(1, INT_MAX),
+    Amount: lambda f: st.integers(f.lowest, INT_MAX),
     Text: lambda f: (
         st.text(min_size=f.lowest, max_size=f.bytes_max // 4)
         if f.lowest <= f.bytes_max // 4
         else st.text("ABC", min_size=f.lowest, max_size=f.bytes_max)
     ),
     Choice: lambda f: st.sampled_from(f.choices),
+    Code: lambda f: st.text("ABXYZ", min_size=f.letters, max_size=f.letters),
     Bool: lambda _f: st.booleans(),
     Hash32: lambda _f: st.binary(min_size=32, max_size=32),
     Address: lambda _f: st.binary(min_size=32, max_size=32),

@@ -18,7 +18,7 @@ from state.tx.money import HOLD, TOTALS
 from state.tx.orders import LINES, ORDER, REFUNDED, SHOP
 from state.tx.positions import POSITION
 from state.tx.redemptions import REDEMPTION
-from tests.state.scenarios.base import ALICE, ARBITER, BOB, OP0, OP1, SELLER, new_world
+from tests.state.scenarios.base import ALICE, ARBITER, BOB, NOTHING, OP0, OP1, SELLER, new_world
 from tests.state.scenarios.orders import _completed, _shipped, shop_fields
 from tests.state.scenarios.redemptions import _asked
 from tests.state.world import DOLLAR, Person, World, h, make_genesis
@@ -127,7 +127,7 @@ class Economy(RuleBasedStateMachine):
     @rule(who=BUYER, lines=BASKETS)
     def pay(self, who: Person, lines: list[tuple[int, int]]) -> None:
         wire = tuple(("sku", quantity, price, ()) for quantity, price in lines)
-        self.do(who, "order_pay", self.shop, wire, (), (), ())
+        self.do(who, "order_pay", self.shop, wire, *NOTHING)
 
     @rule(who=ODD_ONE, index=WHICH)
     def ship(self, who: Person | None, index: int) -> None:

@@ -33,7 +33,7 @@ from state.tx.accounts import ACCOUNT
 from state.tx.gateways import GATEWAY
 from state.tx.orders import ALL_SHOPS, OF_BUYER, OF_SHOP
 from state.tx.redemptions import BY_HOLDER
-from tests.state.scenarios.base import ALICE, ARBITER, BOB, LINES, OP1, SELLER
+from tests.state.scenarios.base import ALICE, ARBITER, BOB, LINES, NOTHING, OP1, SELLER
 from tests.state.scenarios.orders import shop_fields
 from tests.state.world import DOLLAR, START_MS, Person, World, h, make_genesis
 
@@ -331,7 +331,7 @@ def test_a_view_stays_at_its_height_while_the_chain_goes_on(ledger: Ledger) -> N
 def test_a_view_answers_lists_proofs_and_records(ledger: Ledger) -> None:
     wallets = Wallets()
     shop = wallets.tx(SELLER, "shop_open", *shop_fields(), also=[OP1])
-    orders = [wallets.tx(ALICE, "order_pay", shop.txid, LINES, (), (), ()) for _ in range(5)]
+    orders = [wallets.tx(ALICE, "order_pay", shop.txid, LINES, *NOTHING) for _ in range(5)]
     refund = wallets.tx(SELLER, "order_refund", orders[0].txid, ((0, 2),), "")
     ask = wallets.tx(ALICE, "dollar_redeem", "g1", 20 * DOLLAR, "USD", h("iban"), ())
     commit(ledger, shop, *orders[:3])

@@ -11,17 +11,28 @@ from hypothesis import strategies as st
 
 from state.registry import Family, Registry, standard_registry
 from state.tx.accounts import account_of
-from state.tx.money import held, release
-from state.tx.orders import COMMISSION, FAMILY_NUMBER, ORDER, SHOP, Order, network_fee, shares
+from state.tx.money import held
+from state.tx.orders import (
+    COMMISSION,
+    FAMILY_NUMBER,
+    ORDER,
+    SHOP,
+    Order,
+    network_fee,
+    pay_commission,
+    set_commission,
+    shares,
+)
 from state.tx.redemptions import REDEMPTION
 from tests.state import test_laws
-from tests.state.scenarios.base import ALICE, ARBITER, BOB, OP1, SELLER, new_world
+from tests.state.scenarios.base import ALICE, ARBITER, BOB, NOTHING, OP1, SELLER, new_world
 from tests.state.scenarios.orders import shop_fields
 from tests.state.world import DOLLAR, World
 
 BP = st.integers(0, 10_000)
 BLANK = Order(
-    b"", b"", "completed", 0, 0, 0, 0, 0, 0, 1, 50, 10_000, 1, 1, 0, 0, 1, 1, 1, 1, 0, ""
+    b"", b"", "completed", 0, 0, 0, 0, 0, 0, 1, 50, 10_000, 1, 1, 0, 0, 1, 1, 1, 1, 0, "",
+    *NOTHING, False,
 )  # fmt: skip
 
 
@@ -29,12 +40,11 @@ def referral(bp: int) -> Family:
     """A family as it will come: it sets the commission at payment and takes it when final."""
 
     def paid(ctx: Any, order_id: bytes) -> None:
-        order = ctx.draft.get(ORDER, order_id)
-        ctx.draft.put(ORDER, order_id, order._replace(commission_bp=bp))
+        set_commission(ctx, order_id, bp)
 
     def final(ctx: Any, order_id: bytes) -> None:
         amount = held(ctx.draft, FAMILY_NUMBER, order_id, COMMISSION)
-        release(ctx, FAMILY_NUMBER, order_id, COMMISSION, BOB.address, amount)
+        pay_commission(ctx, order_id, BOB.address, amount)
 
     return Family(90, "test", hooks={"paid": paid, "final": final})
 
@@ -48,7 +58,7 @@ def world_with_commission(commission_bp: int, holdback_bp: int) -> tuple[World, 
 
 def completed(w: World, shop: bytes, quantity: int, price: int) -> bytes:
     lines = (("a", quantity, price, ()),)
-    order_id = w.do(ALICE, "order_pay", shop, lines, (), (), ()).txid
+    order_id = w.do(ALICE, "order_pay", shop, lines, *NOTHING).txid
     assert w.do(SELLER, "order_ship", order_id, "").code == 0
     assert w.do(ALICE, "order_complete", order_id).code == 0
     return order_id
@@ -149,7 +159,7 @@ def test_what_nobody_takes_of_a_commission_is_the_shops() -> None:
 def test_an_order_of_1024_lines_goes_all_the_way() -> None:
     w, shop = world_with_commission(0, 0)
     lines = tuple((f"sku-{i:058d}"[:64], 2, 1_000, ()) for i in range(1_024))
-    order_id = w.do(ALICE, "order_pay", shop, lines, (), (), ()).txid
+    order_id = w.do(ALICE, "order_pay", shop, lines, *NOTHING).txid
     assert w.do(SELLER, "order_ship", order_id, "").code == 0
     back = tuple((i, 1) for i in range(1_024))
     assert w.do(SELLER, "order_refund", order_id, back, "").code == 0
@@ -162,7 +172,7 @@ def test_an_order_of_1024_lines_goes_all_the_way() -> None:
 
 def test_terms_stay_as_they_were_when_the_order_was_paid() -> None:
     w, shop = world_with_commission(0, 1_000)
-    order_id = w.do(ALICE, "order_pay", shop, (("a", 1, DOLLAR, ()),), (), (), ()).txid
+    order_id = w.do(ALICE, "order_pay", shop, (("a", 1, DOLLAR, ()),), *NOTHING).txid
     row = w.draft.get(SHOP, shop)
     assert row is not None
     w.draft.put(SHOP, shop, row._replace(holdback_bp=9_000, complete_after_ms=1))

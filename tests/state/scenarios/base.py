@@ -34,6 +34,8 @@ VECTORS = Path(__file__).parent.parent.parent / "vectors"
 ALICE, BOB, SELLER, ARBITER = people("alice", "bob", "seller", "arbiter")
 OP0, OP1, OP2, OP3 = people("op0", "op1", "op2", "op3")
 NETWORK_TERMS = (2 * DAY_MS, 30 * DAY_MS, 20 * DAY_MS, 1_000, 0)
+# The optional fields of `order_pay`: distributor, demand, led_by, country, currency.
+NOTHING: tuple[Any, ...] = ((), (), (), (), ())
 LINES = (("mug", 3, 2 * DOLLAR, ()), ("tea", 1, 4 * DOLLAR, ()))  # 10 dollars
 
 

@@ -14,6 +14,7 @@ from tests.state.scenarios.base import (
     BOB,
     LINES,
     NETWORK_TERMS,
+    NOTHING,
     OP1,
     SELLER,
     fund,
@@ -43,7 +44,7 @@ def open_shop(w: World, **over: Any) -> bytes:
 
 
 def _pay(w: World, shop: bytes, lines: Any = LINES, **how: Any) -> Transaction:
-    return w.tx(ALICE, "order_pay", shop, lines, (), (), (), **how)
+    return w.tx(ALICE, "order_pay", shop, lines, *NOTHING, **how)
 
 
 def _paid(w: World, **over: Any) -> bytes:
@@ -137,9 +138,10 @@ def order_cancel_after_a_refund_in_part(w: World) -> Transaction:
     return w.tx(ALICE, "order_cancel", order)
 
 
-@scenario("orders", "NOT_YET_ACTIVE")
-def order_pay_naming_a_distributor(w: World) -> Transaction:
-    return w.tx(ALICE, "order_pay", open_shop(w), LINES, (BOB.address,), (), ())
+@scenario("orders")
+def order_pay_naming_who_led_to_it(w: World) -> Transaction:
+    named = ((BOB.address,), (h("demand"),), (h("review"),), ("FR",), ("EUR",))
+    return w.tx(ALICE, "order_pay", open_shop(w), LINES, *named)
 
 
 @scenario("orders", "NOT_YET_ACTIVE")
