@@ -9,6 +9,7 @@ checked. JSON amounts are decimal strings in their only spelling. Nothing here k
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
@@ -21,6 +22,7 @@ from mgsnode.base.transaction import BAD_FIELD
 
 # orjson gives Any and takes Any: JSON is checked here, not by its type.
 Json: TypeAlias = Any
+_SLUG = re.compile("[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
 _AMOUNT_DIGITS_MAX = len(str(INT_MAX))
 
 
@@ -164,6 +166,31 @@ class Code:
 
     def json_schema(self) -> dict[str, Json]:
         return {"type": "string", "pattern": f"^[A-Z]{{{self.letters}}}$"}
+
+
+class Slug:
+    """A word to group by, in one spelling: lower-case letters, digits, single hyphens between."""
+
+    def __init__(self, bytes_max: int = 32) -> None:
+        self.bytes_max = bytes_max
+
+    def check(self, value: Value) -> None:
+        if (
+            type(value) is not str
+            or not 1 <= len(value) <= self.bytes_max
+            or _SLUG.fullmatch(value) is None
+        ):
+            raise bad(f"1 to {self.bytes_max} of a-z, 0-9 and single hyphens between")
+
+    def from_json(self, value: Json, _hrp: str) -> Value:
+        self.check(value)
+        return value  # type: ignore[no-any-return]  # checked
+
+    def to_json(self, value: Any, _hrp: str) -> Json:
+        return value
+
+    def json_schema(self) -> dict[str, Json]:
+        return {"type": "string", "pattern": f"^{_SLUG.pattern}$", "maxLength": self.bytes_max}
 
 
 class Choice:

@@ -143,6 +143,10 @@ def write(folder: Path = VECTORS) -> None:
     base = {key.hex(): value.hex() for key, value in rows_of(new_world()).items()}
     about = {"genesis_hash": new_world().genesis.hash.hex(), "rows": base}
     (folder / "base.json").write_text(json.dumps(about, indent=1) + "\n")
+    named = {folder / case.family / f"{case.name}.json" for case in SCENARIOS}
+    for path in folder.glob("*/*.json"):
+        if path not in named:
+            path.unlink()
     for case in SCENARIOS:
         path = folder / case.family / f"{case.name}.json"
         path.parent.mkdir(exist_ok=True)
