@@ -23,7 +23,7 @@ PATHS = sorted(path for path in VECTORS.rglob("*.json") if path.name != "base.js
 # Events that no transaction of a scenario brings about: the clock does, or a proposal that takes
 # effect. Each names the test file that meets it.
 BY_CLOCK = {
-    "order_final",  # test_clock.py
+    "commission_void",  # test_referral.py
     "period_closed", "fees_shared", "gateway_stopped", "gateway_allowed",  # test_periods.py
     "gov_named",  # test_periods.py
     "token_unbonded",  # test_bonds.py
