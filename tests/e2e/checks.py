@@ -17,9 +17,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
+from consensus.journal import Voted, read_journal
 from mgsnode.audit import audit_home
 from mgsnode.base.block import open_block
 from mgsnode.config import config_path
+from mgsnode.guard import JOURNAL_FILE
 from mgsnode.home import Home, carried_reader
 from mgsnode.localnet import VIEW_TIMEOUT_MS, Localnet, Node
 from state.ledger import Ledger
@@ -157,6 +159,22 @@ def check_no_evidence(net: Localnet, *, but: Sequence[int] = ()) -> None:
         if node.place not in but:
             assert check_of(node, "evidence")[0], f"{node.name} holds evidence"
             assert not (node.home / "data" / "evidence.jsonl").exists()
+
+
+def votes_of(home: Path) -> list[Voted]:
+    """What the journal of a stopped node says that it voted."""
+    raw = (Home(home).journal / JOURNAL_FILE).read_bytes()
+    return [record for record in read_journal(raw).records if isinstance(record, Voted)]
+
+
+def check_no_contradiction(home: Path) -> None:
+    """Its journal, from its first record on, never holds two votes for one place."""
+    said: dict[tuple[int, int, int, int], bytes] = {}
+    votes = votes_of(home)
+    assert votes
+    for vote in votes:
+        place = (vote.kind, vote.era, vote.view, vote.height)
+        assert said.setdefault(place, vote.hash) == vote.hash, f"two votes at {place}"
 
 
 def configure(node: Node, before: str, after: str) -> None:

@@ -25,6 +25,7 @@ from mgsnode.localnet import Localnet
 Json = Any
 WALLETS = 6
 PAYMENTS_MAX = 1_000  # of one wallet: 200 s at least
+VALID_MS = 12 * 3_600_000  # longer than a test moves a clock: that alone must not stop a payment
 AMOUNT = 1_000  # micro-dollars, of each payment
 WALLET_DOLLARS = 1_000 * MICRO
 _POLL_S = 0.05
@@ -115,7 +116,7 @@ def transfer(
         sender=address_of(key.public_key),
         lane=0,
         nonce=nonce,
-        valid_until=time.time_ns() // 1_000_000 + 3_600_000,
+        valid_until=time.time_ns() // 1_000_000 + VALID_MS,
         fee_max=1_000_000,
         payer=b"",
         kind="dollar_transfer",

@@ -20,7 +20,7 @@ from tests.e2e.support import Bank, call, height, primary, transfer, until, wall
 pytestmark = pytest.mark.e2e
 ALL = (0, 1, 2, 3)
 GO_ON_S = 40.0
-PARTED_S = 6
+PARTED_S = 4
 
 
 @pytest.fixture(scope="module")
