@@ -547,5 +547,5 @@ FAMILY: Final = Family(
     at_height=take_effect,
     actions={**ACTIONS, **CONTROL_ACTIONS},
     proposing=_proposing,
-    declares=("gateway_leaving",),
+    declares=("gateway_leaving", "gateway_cleared"),
 )  # fmt: skip

@@ -177,6 +177,13 @@ def vacate(ctx: Context, name: str, source: bytes) -> None:
         _put(ctx, name, row._replace(seat=False), source)
 
 
+def finish_leaving(ctx: Context, name: str, source: bytes) -> None:
+    """A leaving gateway has left: `leaving.py` knows that nothing of it is open."""
+    row = ctx.draft.get(GATEWAY, name)
+    assert row is not None and row.status == LEAVING
+    _put(ctx, name, row._replace(status=LEFT), source)
+
+
 def use_key(ctx: Context, name: str, key: bytes) -> None:
     """From here on nobody else can have it, nor can its owner take it up again."""
     ctx.draft.put(KEY_USE, key, KeyUse(name, ctx.height, condemned=False))
@@ -369,6 +376,7 @@ def _make_clear(ctx: Context, args: Fields, source: bytes) -> None:
     row = ctx.draft.get(GATEWAY, name)
     assert row is not None
     _put(ctx, name, row._replace(status=ACTIVE, seat=True), source)
+    ctx.fire("gateway_cleared", name)
     _take_kept_seat(ctx, source)
 
 

@@ -136,7 +136,7 @@ def test_what_does_not_fit_into_a_block_is_done_in_the_next_in_order(
     orders = []
     for at in (1, 1, 1, 1, 2, 2, 3):
         orders.append(w.block(_pay(w, shop), after_ms=at)[0].txid)
-    queue = [key for key, _ in w.draft.items(DUE)]
+    queue = [key for key, _ in w.draft.items(DUE, bytes([2]))]  # of orders
     assert sorted(queue) == queue and {key[1] for key in queue} == set(orders)
     done = [[r.txid for r in w.block(after_ms=after)] for after in (60_000, 1, 1, 1)]
     assert [len(ids) for ids in done] == [3, 3, 1, 0]
@@ -156,7 +156,7 @@ def test_ten_thousand_expiries_are_worked_off_without_one_lost() -> None:
         sizes.append(len(receipts))
         receipts = w.block()
     assert sum(sizes) == count and max(sizes) == execute.DUE_ITEMS_MAX
-    assert list(w.draft.items(DUE)) == []
+    assert list(w.draft.items(DUE, bytes([2]))) == []  # of orders
     assert w.broken_laws() == []
 
 

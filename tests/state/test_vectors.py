@@ -24,7 +24,7 @@ PATHS = sorted(path for path in VECTORS.rglob("*.json") if path.name != "base.js
 # effect. Each names the test file that meets it.
 BY_CLOCK = {
     "commission_void",  # test_referral.py
-    "period_closed", "fees_shared", "gateway_stopped", "gateway_allowed",  # test_periods.py
+    "gateway_cured",  # test_clearing.py
     "gov_named",  # test_periods.py
     "token_unbonded",  # test_bonds.py
 }  # fmt: skip
@@ -119,6 +119,7 @@ def test_every_refusal_of_a_family_is_reached() -> None:
     reached = {json.loads(path.read_text())["reason"] for path in PATHS}
     # A deadline that has passed is met only while due work waits: test_clock.py reaches them.
     reached |= {"ORDER_DEADLINE", "REDEMPTION_DEADLINE"}
+    reached |= {"OBLIGATION_DEADLINE"}  # test_clearing.py
     names = {name for family in standard_registry().families for _, name in family.refusals}
     assert names - reached == set()
 
