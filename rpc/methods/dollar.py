@@ -26,6 +26,8 @@ from rpc.results import (
 )
 from rpc.schema import Address, Hash32, Name, NoParams, PageParams, Params
 from state.tx.gateways import Gateway
+from state.tx.leaving import OpenObligations
+from state.tx.obligations import open_of
 from state.tx.positions import Position
 from state.tx.redemptions import BY_GATEWAY, BY_HOLDER, Redemption
 from state.view import View
@@ -55,7 +57,9 @@ async def _supply(ctx: Context, _params: NoParams) -> object:
         }
 
 
-def _gateway_json(name: str, row: Gateway, sums: Position, hrp: str) -> dict[str, object]:
+def _gateway_json(
+    name: str, row: Gateway, sums: Position, duties: OpenObligations, hrp: str
+) -> dict[str, object]:
     return {
         "gateway": name,
         "place": row.place,
@@ -76,12 +80,18 @@ def _gateway_json(name: str, row: Gateway, sums: Position, hrp: str) -> dict[str
         "asks": str(sums.asks),
         "claimed": str(sums.claimed),
         "fiat_out": str(sums.fiat_out),
+        "obligations_owed": str(duties.owed),
+        "obligations_owing": str(duties.owing),
+        "net": str(sums.position - duties.owed + duties.owing),
     }
 
 
 async def _gateways(ctx: Context, _params: NoParams) -> object:
     with ctx.api.view() as view:
-        items = [_gateway_json(*row, ctx.api.hrp) for row in view.gateways()]
+        items = [
+            _gateway_json(*row, open_of(view.reader, row[0]), ctx.api.hrp)
+            for row in view.gateways()
+        ]
         return {"height": view.height, "items": items, "next_cursor": None}
 
 
@@ -91,9 +101,8 @@ async def _gateway(ctx: Context, params: _GatewayParams) -> object:
         row = view.gateway(name)
         if row is None:
             raise not_found("gateway")
-        return {
-            "height": view.height, **_gateway_json(name, row, view.position(name), ctx.api.hrp)
-        }  # fmt: skip
+        sums, duties = view.position(name), open_of(view.reader, name)
+        return {"height": view.height, **_gateway_json(name, row, sums, duties, ctx.api.hrp)}
 
 
 def _redemption_json(rid: bytes, row: Redemption, hrp: str) -> dict[str, object]:
@@ -143,6 +152,7 @@ _GATEWAY: Final[dict[str, Any]] = {
     "operator": ADDRESS, "vote_key": HASH, "endpoint": TEXT, "bond": AMOUNT, "cap": AMOUNT,
     "status": TEXT, "seat": BOOL, "position": AMOUNT, "owed": AMOUNT, "issued": AMOUNT,
     "burned": AMOUNT, "asks": AMOUNT, "claimed": AMOUNT, "fiat_out": AMOUNT,
+    "obligations_owed": AMOUNT, "obligations_owing": AMOUNT, "net": AMOUNT,
 }  # fmt: skip
 _REDEMPTION: Final[dict[str, Any]] = {
     "redemption": HASH, "holder": ADDRESS, "gateway": TEXT, "amount": AMOUNT, "ask_fee": AMOUNT,

@@ -158,7 +158,7 @@ def _hold_window(ctx: Context) -> None:
         nets[name] = net
         if row.status == LEAVING:
             leaving.append(name)
-    parts = clear(nets, wait_below=ctx.params["clearing_minimum"], never_wait=frozenset(leaving))
+    parts = clear(nets, wait_below=ctx.params["clearing_minimum"], never_wait=leaving)
     for place, part in enumerate(parts):
         make_obligation(ctx, number, place, part)
     cleared = sum(part.amount for part in parts)
@@ -326,7 +326,7 @@ def _check_queue(reader: Reader) -> str | None:
     following = next_window(reader)
     if not is_scheduled(reader, CLEARING, following.due_ms, window_id(following.number)):
         return f"window {following.number} is not in the due queue"
-    queued = {object_id for (_, object_id), _ in reader.items(DUE, bytes([CLEARING]))}
+    queued = [object_id for (_, object_id), _ in reader.items(DUE, bytes([CLEARING]))]
     for name, gateway in reader.items(GATEWAY):
         is_done = gateway.status == LEAVING and is_wound_up(reader, name)
         if is_done and leaving_id(name) not in queued:

@@ -14,7 +14,7 @@ What always holds of the answer:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 
@@ -44,7 +44,7 @@ def share_out(total: int, claims: Mapping[str, int]) -> dict[str, int]:
 
 
 def clear(
-    nets: Mapping[str, int], *, wait_below: int = 0, never_wait: frozenset[str]
+    nets: Mapping[str, int], *, wait_below: int = 0, never_wait: Collection[str] = ()
 ) -> list[Part]:
     """The obligations of one window, in the order in which they are to be made.
 
