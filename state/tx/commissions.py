@@ -68,6 +68,7 @@ class Sale(NamedTuple):
     status: str
     due_ms: int  # when it leaves the window of growth, on the family's clock; 0: not in it
     counted: bool  # in the distributor's growth
+    commission: int  # micro-dollars: what it came to when it became final, at both depths
     rows: int  # how many commission rows it has
 
     @property
@@ -115,9 +116,9 @@ def promised(share_bp: int, kept: int) -> int:
     return kept * share_bp // BPS
 
 
-def commission_of(order: Order, kept: int) -> int:
-    """The commission of a final sale of which `kept` stands."""
-    return shares(order, kept, order.fee).commission
+def standing(order: Order, sale: Sale, kept: int) -> int:
+    """The commission of a final sale of which `kept` stands; a ruling can have left less of it."""
+    return min(sale.commission, shares(order, kept, order.fee).commission)
 
 
 def second_of(sale: Sale, commission: int) -> int:
@@ -197,6 +198,7 @@ def on_paid(ctx: Context, order_id: bytes) -> None:
         status=OPEN,
         due_ms=0,
         counted=False,
+        commission=0,
         rows=0,
     )
     ctx.draft.put(SALE, order_id, sale)
@@ -291,7 +293,9 @@ def on_final(ctx: Context, order_id: bytes) -> None:
     ctx.draft.put(
         SALE,
         order_id,
-        sale._replace(status=EARNED, due_ms=due_ms, counted=due_ms > 0, rows=rows),
+        sale._replace(
+            status=EARNED, due_ms=due_ms, counted=due_ms > 0, commission=commission, rows=rows
+        ),
     )
 
 
@@ -345,7 +349,7 @@ def _write_row(ctx: Context, order_id: bytes, shop_id: bytes, number: int, row: 
 def _reverse(ctx: Context, order_id: bytes, order: Order, sale: Sale, amount: int) -> None:
     """A refund after final: the shop bore it, so the distributors owe their parts to it."""
     kept = order.total - order.refunded
-    before, after = commission_of(order, kept + amount), commission_of(order, kept)
+    before, after = standing(order, sale, kept + amount), standing(order, sale, kept)
     second = second_of(sale, before) - second_of(sale, after)
     parts = [(sale.distributor, 1, before - after - second)]
     parts += [(recruiter, 2, second) for recruiter in sale.recruiter]

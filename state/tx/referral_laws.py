@@ -31,8 +31,8 @@ from state.tx.commissions import (
     VOID,
     Sale,
     caps_of,
-    commission_of,
     promised,
+    standing,
 )
 from state.tx.growth import GROWTH, NO_GROWTH, REGULAR, Growth, counted
 from state.tx.orders import COMMISSION_BP_MAX, FINAL, ORDER, Order
@@ -104,7 +104,7 @@ def _check_sale(reader: Reader, order_id: bytes, sale: Sale, order: Order) -> st
 
 def _check_rows(reader: Reader, order_id: bytes, sale: Sale, order: Order) -> str | None:
     """A sale's rows: whole, by its own people, adding up to what its order says."""
-    balance = paid = 0
+    balance = accrued = paid = 0
     rows = list(reader.items(ROW, order_id))
     if [number for (_, number), _ in rows] != list(range(sale.rows)):
         return f"has not its {sale.rows} rows"
@@ -117,11 +117,14 @@ def _check_rows(reader: Reader, order_id: bytes, sale: Sale, order: Order) -> st
         if row.accrued == 0 or not 0 <= row.paid <= max(0, row.accrued):
             return f"row {number} pays what it does not accrue"
         balance += row.accrued
+        accrued += max(0, row.accrued)
         paid += row.paid
     if paid != order.commission:
         return f"was paid {paid}, its order says {order.commission}"
-    due = commission_of(order, order.total - order.refunded) if sale.status == EARNED else 0
-    return None if balance == due else f"accrued {balance}, due is {due}"
+    if accrued != sale.commission:
+        return f"accrued {accrued}, it came to {sale.commission}"
+    due = standing(order, sale, order.total - order.refunded) if sale.status == EARNED else 0
+    return None if balance == due else f"stands at {balance}, due is {due}"
 
 
 def check_sales(reader: Reader) -> str | None:
@@ -155,7 +158,7 @@ def check_book(reader: Reader) -> str | None:
         if order is None:
             continue  # another law names it
         kept = order.total - order.refunded
-        counts = {OPEN: promised(sale.share_bp, kept), EARNED: commission_of(order, kept)}
+        counts = {OPEN: promised(sale.share_bp, kept), EARNED: standing(order, sale, kept)}
         if sale.status == OPEN:
             figures = sums.setdefault((sale.distributor, order.shop), Counter())
             figures["promised"] += counts[OPEN]

@@ -499,6 +499,7 @@ TAMPERINGS = [
     (ROW, "depth", "referral/sales"),
     (SALE, "share_bp", "referral/sales"),
     (SALE, "rows", "referral/sales"),
+    (SALE, "commission", "referral/sales"),
     (SALE, "due_ms", "referral/sales"),
     (USED, "amount", "referral/book"),
     (GROWTH, "orders_ever", "referral/growth"),
