@@ -24,6 +24,8 @@ from rpc.results import (
     page,
 )
 from rpc.schema import Address, Hash32, PageParams, Params
+from state.tx.batches import ORDERS_OF_BATCH
+from state.tx.disputes import DISPUTE, OF_ARBITER, Dispute
 from state.tx.money import HOLD
 from state.tx.orders import (
     ALL_SHOPS,
@@ -37,8 +39,13 @@ from state.tx.orders import (
     Order,
     Shop,
 )
+from state.tx.shops import SERVED, VOUCH, ShopFigures, figures_of
 from state.view import View
 
+_TERM_NAMES: Final = (
+    "ship_within_ms", "complete_after_ms", "return_window_ms", "holdback_bp", "commission_bp",
+    "arbiter",
+)  # fmt: skip
 _PURPOSES: Final = {ESCROW: "escrow", HOLDBACK: "holdback", COMMISSION: "commission"}
 
 
@@ -58,10 +65,12 @@ class _OrderParams(Params):
 class _OrdersParams(PageParams):
     buyer: Address | None = None
     shop: Hash32 | None = None
+    batch: Hash32 | None = None
+    arbiter: Address | None = None
     positions: ClassVar[tuple[str, ...]] = ("buyer", "cursor", "limit")
 
 
-def _shop_json(shop_id: bytes, row: Shop, hrp: str) -> dict[str, object]:
+def _shop_json(shop_id: bytes, row: Shop, figures: ShopFigures, hrp: str) -> dict[str, object]:
     return {
         "shop": shop_id.hex(),
         "owner": address_text(row.owner, hrp),
@@ -74,13 +83,40 @@ def _shop_json(shop_id: bytes, row: Shop, hrp: str) -> dict[str, object]:
         "commission_bp": row.commission_bp,
         "arbiter": address_text(row.arbiter, hrp),
         "opened_ms": row.opened_ms,
-        "orders": row.orders,
-        "cancelled": row.cancelled,
-        "completed": row.completed,
-        "final": row.final,
-        "paid": str(row.paid),
-        "refunded": str(row.refunded),
-        "final_volume": str(row.final_volume),
+        "coming": _coming_json(row, hrp),
+        **_figures_json(figures),
+    }
+
+
+def _coming_json(row: Shop, hrp: str) -> dict[str, object] | None:
+    """Terms that were announced: from when, and what they will be."""
+    if not row.coming:
+        return None
+    from_ms, terms = row.coming[0]
+    named = dict(zip(_TERM_NAMES, terms, strict=True))
+    return {"from_clock_ms": from_ms, **named, "arbiter": address_text(terms[5], hrp)}
+
+
+def _figures_json(figures: ShopFigures) -> dict[str, object]:
+    """Counts as numbers, money as text; refunds of referred and other sales side by side."""
+    return {
+        "orders": figures.orders,
+        "cancelled": figures.cancelled,
+        "completed": figures.completed,
+        "final": figures.final,
+        "paid": str(figures.paid),
+        "refunded": str(figures.refunded),
+        "final_volume": str(figures.final_volume),
+        "referred": {
+            "paid": str(figures.referred_paid),
+            "refunded": str(figures.referred_refunded),
+        },
+        "unreferred": {
+            "paid": str(figures.paid - figures.referred_paid),
+            "refunded": str(figures.refunded - figures.referred_refunded),
+        },
+        "disputes": figures.disputes,
+        "disputes_lost": figures.disputes_lost,
     }
 
 
@@ -89,7 +125,15 @@ async def _shop(ctx: Context, params: _ShopParams) -> object:
         row = view.shop(params.shop)
         if row is None:
             raise not_found("shop")
-        return {"height": view.height, **_shop_json(params.shop, row, ctx.api.hrp)}
+        figures = figures_of(view.reader, params.shop)
+        served = [(code, seen) for (_, code), seen in view.reader.items(SERVED, params.shop)]
+        return {
+            "height": view.height,
+            **_shop_json(params.shop, row, figures, ctx.api.hrp),
+            "countries": {code: seen.orders for code, seen in served if len(code) == 2},
+            "currencies": {code: seen.orders for code, seen in served if len(code) == 3},
+            "vouched": str(vouch.left if (vouch := view.reader.get(VOUCH, params.shop)) else 0),
+        }
 
 
 async def _shops(ctx: Context, params: _ShopsParams) -> object:
@@ -98,7 +142,7 @@ async def _shops(ctx: Context, params: _ShopsParams) -> object:
     def show(view: View, shop_id: bytes) -> dict[str, object]:
         row = view.shop(shop_id)
         assert row is not None, "a shop is never removed"
-        return _shop_json(shop_id, row, ctx.api.hrp)
+        return _shop_json(shop_id, row, figures_of(view.reader, shop_id), ctx.api.hrp)
 
     return await read_page(ctx.api, number, owner, params, show)
 
@@ -134,11 +178,27 @@ def _order_json(order_id: bytes, row: Order, hrp: str) -> dict[str, object]:
         "country": row.country[0] if row.country else None,
         "currency": row.currency[0] if row.currency else None,
         "referred": row.is_referred,
+        "arbiter": address_text(row.arbiter, hrp),
+        "ruled": str(row.ruled),
+        "extended": row.is_extended,
+        "delivered_ms": row.delivered_ms or None,
+        "carrier": _named(row.carrier, hrp),
     }
 
 
 def _named(addresses: tuple[bytes, ...], hrp: str) -> str | None:
     return address_text(addresses[0], hrp) if addresses else None
+
+
+def _dispute_json(row: Dispute | None) -> dict[str, object] | None:
+    return row and {
+        "reason": row.reason,
+        "opened_ms": row.opened_ms,
+        "outcome": row.outcome,
+        "buyer_bp": row.buyer_bp,
+        "silent": row.is_silent,
+        "ended_ms": row.ended_ms or None,
+    }
 
 
 def _lines_json(view: View, order_id: bytes) -> list[dict[str, object]]:
@@ -166,15 +226,24 @@ async def _order(ctx: Context, params: _OrderParams) -> object:
             **_order_json(params.order, row, ctx.api.hrp),
             "held": {name: str(held.get(purpose, 0)) for purpose, name in _PURPOSES.items()},
             "lines": _lines_json(view, params.order),
+            "dispute": _dispute_json(view.reader.get(DISPUTE, params.order)),
         }
 
 
 async def _orders(ctx: Context, params: _OrdersParams) -> object:
-    if (params.buyer is None) == (params.shop is None):
-        raise invalid_params("one of buyer and shop")
-    number, owner = OF_BUYER, params.buyer or b""
-    if params.shop is not None:
-        number, owner = OF_SHOP, params.shop
+    asked = [
+        (number, owner)
+        for number, owner in (
+            (OF_BUYER, params.buyer),
+            (OF_SHOP, params.shop),
+            (ORDERS_OF_BATCH, params.batch),
+            (OF_ARBITER, params.arbiter),
+        )
+        if owner is not None
+    ]
+    if len(asked) != 1:
+        raise invalid_params("one of buyer, shop, batch and arbiter")
+    ((number, owner),) = asked
 
     def show(view: View, order_id: bytes) -> dict[str, object]:
         row = view.order(order_id)
@@ -184,11 +253,17 @@ async def _orders(ctx: Context, params: _OrdersParams) -> object:
     return await read_page(ctx.api, number, owner, params, show)
 
 
+_TERMS: Final[dict[str, Any]] = {
+    "ship_within_ms": INT, "complete_after_ms": INT, "return_window_ms": INT, "holdback_bp": INT,
+    "commission_bp": INT, "arbiter": ADDRESS,
+}  # fmt: skip
+_SIDE: Final = obj(paid=AMOUNT, refunded=AMOUNT)
 _SHOP: Final[dict[str, Any]] = {
-    "shop": HASH, "owner": ADDRESS, "name": TEXT, "gateway": TEXT, "ship_within_ms": INT,
-    "complete_after_ms": INT, "return_window_ms": INT, "holdback_bp": INT, "commission_bp": INT,
-    "arbiter": ADDRESS, "opened_ms": TIME_MS, "orders": INT, "cancelled": INT, "completed": INT,
-    "final": INT, "paid": AMOUNT, "refunded": AMOUNT, "final_volume": AMOUNT,
+    "shop": HASH, "owner": ADDRESS, "name": TEXT, "gateway": TEXT, **_TERMS,
+    "opened_ms": TIME_MS, "coming": nullable(obj(from_clock_ms=TIME_MS, **_TERMS)),
+    "orders": INT, "cancelled": INT, "completed": INT, "final": INT, "paid": AMOUNT,
+    "refunded": AMOUNT, "final_volume": AMOUNT, "referred": _SIDE, "unreferred": _SIDE,
+    "disputes": INT, "disputes_lost": INT,
 }  # fmt: skip
 _ORDER: Final[dict[str, Any]] = {
     "order": HASH, "shop": HASH, "buyer": ADDRESS, "status": TEXT, "total": AMOUNT,
@@ -199,9 +274,15 @@ _ORDER: Final[dict[str, Any]] = {
     "completed_ms": nullable(TIME_MS), "closed_ms": nullable(TIME_MS), "reference": TEXT,
     "distributor": nullable(ADDRESS), "demand": nullable(HASH), "led_by": nullable(HASH),
     "country": nullable(TEXT), "currency": nullable(TEXT), "referred": BOOL,
+    "arbiter": ADDRESS, "ruled": AMOUNT,
+    "extended": BOOL, "delivered_ms": nullable(TIME_MS), "carrier": nullable(ADDRESS),
 }  # fmt: skip
 _LINE: Final = obj(
     sku=TEXT, quantity=INT, unit_price=AMOUNT, batch=nullable(HASH), refunded=INT
+)  # fmt: skip
+_DISPUTE: Final = obj(
+    reason=TEXT, opened_ms=TIME_MS, outcome=TEXT, buyer_bp=INT, silent=BOOL,
+    ended_ms=nullable(TIME_MS),
 )  # fmt: skip
 
 METHODS: Final = (
@@ -209,7 +290,9 @@ METHODS: Final = (
         name="shop_get",
         summary="A shop by the txid that opened it: its terms and its figures.",
         params=_ShopParams,
-        result=obj(height=HEIGHT, **_SHOP),
+        result=obj(
+            height=HEIGHT, **_SHOP, countries=mapping(INT), currencies=mapping(INT), vouched=AMOUNT
+        ),
         run=_shop,
     ),
     Method(
@@ -222,15 +305,18 @@ METHODS: Final = (
     ),
     Method(
         name="order_get",
-        summary="An order by the txid that paid it, with its lines and what is held of it.",
+        summary="An order by the txid that paid it, with its lines, dispute and what is held.",
         params=_OrderParams,
-        result=obj(height=HEIGHT, **_ORDER, held=mapping(AMOUNT), lines=array(_LINE)),
+        result=obj(
+            height=HEIGHT, **_ORDER, held=mapping(AMOUNT), lines=array(_LINE),
+            dispute=nullable(_DISPUTE),
+        ),
         run=_order,
         cost=2,
     ),
     Method(
         name="order_list",
-        summary="The orders of a buyer or at a shop, oldest first, without their lines.",
+        summary="Orders of a buyer, at a shop, of a batch or before an arbiter, oldest first.",
         params=_OrdersParams,
         result=page(obj(**_ORDER)),
         run=_orders,

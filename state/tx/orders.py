@@ -1,35 +1,28 @@
 """Orders: a shop's sale from payment in escrow to final; what follows a sale hangs on its id.
 
-Law, for each order: total = held + refunded from escrow + paid to shop + fee + commission, where
-held is what its hold says; all refunds <= total; escrow = sum of open orders.
+Law: escrow = sum of open orders; each order's own law and the table of payouts by outcome stand
+in `payout.py`. What comes by itself, on the family's clock: not shipped by the ship deadline, an
+order is cancelled; shipped, it is completed after the shop's term, or `order_delivered_ms` after
+a listed carrier signed delivery if that is sooner, and the buyer may put it off once; completed,
+it is final when the return window closes; disputed, it is ruled for the buyer.
 
-What the shop keeps, K, is total - refunds. Payout by outcome (fee F, commission C, hold-back H
-are functions of K, see `shares`):
-
-| outcome                  | buyer gets        | pool | held on  | shop gets              |
-| ------------------------ | ----------------- | ---- | -------- | ---------------------- |
-| cancelled, not shipped   | all that is held  | 0    | 0        | 0                      |
-| refunded before complete | the lines' price  | 0    | the rest | 0                      |
-| completed                | 0                 | F    | C + H    | K - F - C - H          |
-| refunded after complete  | the lines' price  | 0    | C', H'   | pays what C and H lack |
-| final                    | 0                 | 0    | 0        | H, and C if nobody's   |
-| refunded after final     | the lines' price  | 0    | 0        | pays all of it         |
-
-Disputes, vouching, carriers and distributors are not here yet.
-Longer than a page because a family is one file.
+The family's records stand in `sales.py`, shops in `shops.py`, money in `payout.py`, what may
+cross an order in `refunds.py` and `disputes.py`, the audit in `sales_laws.py`. Other families
+find here what they need: the tables, the statuses, and the two movers of a commission.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from mgsnode.base.errors import Rejected
 from mgsnode.base.limits import INT_MAX, MEMO_BYTES_MAX, NAME_BYTES_MAX, ORDER_LINES_MAX
-from state.context import Context, Fields, ParamSpec, is_scheduled, time_bounds
+from state.context import Context, Fields, ParamSpec
 from state.draft import Reader
 from state.fields import (
     Address,
     Amount,
+    Bool,
     Code,
     Hash32,
     Int,
@@ -40,234 +33,127 @@ from state.fields import (
     gateway_name,
 )
 from state.registry import EventSpec, Family, Kind, Law
-from state.table import Table, bytes_key
-from state.tx.accounts import account_of, check_free, is_linked
-from state.tx.gateways import ARBITER, GATEWAY, UNKNOWN_GATEWAY, chain_of, check_active, is_listed
-from state.tx.money import (
-    HOLD,
-    check_balance,
-    held,
-    hold,
-    move_hold,
-    release,
-    release_to_pool,
-    totals_of,
-    transfer,
+from state.tx.accounts import check_free, is_linked
+from state.tx.batches import check_units, reserve_units, ship_units
+from state.tx.disputes import (
+    DISPUTE,
+    DISPUTED_BEFORE,
+    NOT_ARBITER,
+    apply_dispute,
+    apply_rule,
+    apply_withdraw,
+    rule,
+)
+from state.tx.gateways import CARRIER, is_listed
+from state.tx.money import check_balance, hold
+from state.tx.payout import cancel, complete, finalise, pay_commission, set_commission
+from state.tx.refunds import (
+    DUPLICATE_LINE,
+    QUANTITY_EXCEEDED,
+    REFUND_EXCEEDED,
+    REFUND_NOT_COVERED,
+    UNKNOWN_LINE,
+    apply_refund,
+)
+from state.tx.sales import (
+    CANCELLED,
+    COMMISSION,
+    COMPLETED,
+    DISPUTED,
+    ESCROW,
+    FAMILY_NUMBER,
+    FINAL,
+    HOLDBACK,
+    LINES,
+    NOT_BUYER,
+    ORDER,
+    ORDER_DEADLINE,
+    ORDER_STATUS,
+    PAID,
+    REFUNDED,
+    REFUNDED_WHOLE,
+    SHIPPED,
+    UNKNOWN_ORDER,
+    Lines,
+    Order,
+    OrderLine,
+    check_buyer,
+    check_status,
+    lines_of,
+    network_fee,
+    order_and_shop,
+    set_due,
+    shares,
+)
+from state.tx.sales_laws import check_escrow, check_orders, check_shops
+from state.tx.shops import (
+    ALL_SHOPS,
+    ARBITER_LINKED,
+    ARBITER_NOT_LISTED,
+    BPS,
+    FIGURES,
+    NOT_ITS_GATEWAY,
+    NOT_SHOP,
+    OF_OWNER,
+    SERVED,
+    SHOP,
+    TERMS_OUT_OF_BOUNDS,
+    UNKNOWN_SHOP,
+    VOUCH,
+    Shop,
+    apply_shop_open,
+    apply_shop_terms,
+    apply_shop_vouch,
+    check_owner,
+    figures_of,
+    shop_open_cosigners,
+    terms_now,
 )
 
-UNKNOWN_SHOP: Final = (201, "UNKNOWN_SHOP")
-UNKNOWN_ORDER: Final = (202, "UNKNOWN_ORDER")
-NOT_BUYER: Final = (203, "NOT_BUYER")
-NOT_SHOP: Final = (204, "NOT_SHOP")
-ORDER_STATUS: Final = (205, "ORDER_STATUS")
-ORDER_DEADLINE: Final = (206, "ORDER_DEADLINE")
-TERMS_OUT_OF_BOUNDS: Final = (207, "TERMS_OUT_OF_BOUNDS")
-ARBITER_NOT_LISTED: Final = (208, "ARBITER_NOT_LISTED")
-ARBITER_LINKED: Final = (209, "ARBITER_LINKED")
-TOTAL_TOO_LARGE: Final = (210, "TOTAL_TOO_LARGE")
-UNKNOWN_LINE: Final = (211, "UNKNOWN_LINE")
-QUANTITY_EXCEEDED: Final = (212, "QUANTITY_EXCEEDED")
-REFUND_NOT_COVERED: Final = (213, "REFUND_NOT_COVERED")
-NOT_YET_ACTIVE: Final = (214, "NOT_YET_ACTIVE")  # a field whose family is still to come
-DUPLICATE_LINE: Final = (215, "DUPLICATE_LINE")
+# What other families, readers and tests use of this one.
+__all__ = [
+    "ALL_SHOPS", "CANCELLED", "COMMISSION", "COMPLETED", "DISPUTED", "ESCROW", "FAMILY",
+    "FAMILY_NUMBER", "FINAL", "HOLDBACK", "LINES", "OF_BUYER", "OF_OWNER", "OF_SHOP", "ORDER",
+    "PAID", "REFUNDED", "REFUNDED_WHOLE", "SHIPPED", "SHOP", "UNKNOWN_ORDER", "UNKNOWN_SHOP",
+    "Order", "OrderLine", "Shop", "network_fee", "pay_commission", "set_commission", "shares",
+    "terms_now",
+]  # fmt: skip
 
-FAMILY_NUMBER: Final = 2
-ESCROW, HOLDBACK, COMMISSION = 1, 2, 3  # purposes of an order's hold
-OF_BUYER, OF_SHOP, ALL_SHOPS, OF_OWNER = 16, 17, 18, 19  # lists
-PAID, SHIPPED, COMPLETED = "paid", "shipped", "completed"
-FINAL, CANCELLED, REFUNDED_WHOLE = "final", "cancelled", "refunded"
-BPS: Final = 10_000
-COMMISSION_BP_MAX: Final = 5_000
+TOTAL_TOO_LARGE: Final = (210, "TOTAL_TOO_LARGE")
+NOT_CARRIER: Final = (220, "NOT_CARRIER")
+CARRIER_LINKED: Final = (221, "CARRIER_LINKED")
+ALREADY_DELIVERED: Final = (222, "ALREADY_DELIVERED")
+ALREADY_EXTENDED: Final = (223, "ALREADY_EXTENDED")
+
+OF_BUYER, OF_SHOP = 16, 17  # lists
 QUANTITY_MAX: Final = 1_000_000_000
 _DAY_MS = 24 * 3_600_000
 
 
-class Shop(NamedTuple):
-    """A shop, under the txid that opened it; its terms, then its figures."""
-
-    owner: bytes
-    name: str
-    gateway: str
-    ship_within_ms: int
-    complete_after_ms: int
-    return_window_ms: int
-    holdback_bp: int
-    commission_bp: int
-    arbiter: bytes
-    opened_ms: int
-    orders: int
-    cancelled: int
-    completed: int
-    final: int
-    # Cancelled orders count in neither: paying and cancelling for ever moves no figure.
-    paid: int  # micro-dollars ever paid in
-    refunded: int  # micro-dollars ever given back
-    final_volume: int  # what the shop kept of orders at the time they became final
-
-
-class Order(NamedTuple):
-    """An order, under the txid that paid it. Terms are those of the time of payment."""
-
-    shop: bytes
-    buyer: bytes
-    status: str
-    total: int
-    refunded: int  # all of it
-    from_escrow: int  # of that, what came from what was held
-    to_shop: int  # released from the hold to the shop
-    fee: int  # to the pool, at completion
-    commission: int  # paid out of the hold to others than the shop
-    due_ms: int  # live time of what comes by itself; 0 where nothing does
-    fee_bps: int
-    fee_minimum: int
-    complete_after_ms: int
-    return_window_ms: int
-    holdback_bp: int
-    commission_bp: int  # 0 unless `set_commission` said otherwise
-    lines: int
-    paid_ms: int  # block times, 0 where it has not happened
-    shipped_ms: int
-    completed_ms: int
-    closed_ms: int  # final, cancelled or refunded whole
-    reference: str  # of the dispatch
-    # As the buyer named them: () or one; an unknown id is never a refusal.
-    distributor: tuple[bytes, ...]
-    demand: tuple[bytes, ...]
-    led_by: tuple[bytes, ...]
-    country: tuple[str, ...]  # where it goes, as the buyer says; counted once it is final
-    currency: tuple[str, ...]  # in which the buyer thought
-    is_referred: bool  # a distributor has a claim on it
-
-
-class OrderLine(NamedTuple):
-    """One line as it was paid. On the wire and in `Lines` it is a plain tuple like this."""
-
-    sku: str
-    quantity: int
-    unit_price: int
-    batch: tuple[bytes, ...]  # () or one id
-
-
-class Lines(NamedTuple):
-    """An order's lines; never changed, so that a refund does not write them again."""
-
-    lines: tuple[tuple[str, int, int, tuple[bytes, ...]], ...]
-
-
-class Refunded(NamedTuple):
-    """What was refunded of each line: (line, quantity), rising; lines without are left out."""
-
-    quantities: tuple[tuple[int, int], ...]
-
-
-SHOP: Final[Table[bytes, Shop]] = Table(32, "orders/shop", Shop, bytes_key())
-ORDER: Final[Table[bytes, Order]] = Table(33, "orders/order", Order, bytes_key())
-LINES: Final[Table[bytes, Lines]] = Table(34, "orders/lines", Lines, bytes_key())
-REFUNDED: Final[Table[bytes, Refunded]] = Table(35, "orders/refunded", Refunded, bytes_key())
-
-
-class Shares(NamedTuple):
-    """How K is divided at completion; the shop has what is left."""
-
-    fee: int
-    commission: int
-    holdback: int
-
-
-def network_fee(order: Order, kept: int) -> int:
-    """The fee on `kept`, rounded up, at least the minimum, at most all of it."""
-    return min(kept, max(order.fee_minimum, -(-kept * order.fee_bps // BPS)))
-
-
-def shares(order: Order, kept: int, fee: int) -> Shares:
-    """The shares of `kept` once the fee is fixed. It rises with `kept` in each part, so what a
-    refund gives back of a part is its share before less its share after.
-    """
-    after_fee = max(0, kept - fee)
-    commission = min(kept * order.commission_bp // BPS, after_fee)
-    holdback = min(kept * order.holdback_bp // BPS, after_fee - commission)
-    return Shares(fee, commission, holdback)
-
-
-# Shops ------------------------------------------------------------------------------------
-
-# (term, lowest, highest); times in ms.
-_TIME_TERMS: Final = (
-    ("ship_within_ms", 3_600_000, 14 * _DAY_MS),
-    ("complete_after_ms", 21 * _DAY_MS, 90 * _DAY_MS),
-    ("return_window_ms", 14 * _DAY_MS, 90 * _DAY_MS),
-)
-_SHARE_TERMS: Final = (("holdback_bp", 0, BPS), ("commission_bp", 0, COMMISSION_BP_MAX))
-
-
-def _check_terms(ctx: Context, times: tuple[int, ...], bps: tuple[int, ...]) -> None:
-    network = chain_of(ctx.draft).network
-    bounds = [(term, *time_bounds(network, low, high)) for term, low, high in _TIME_TERMS]
-    for (term, lowest, highest), value in zip(
-        [*bounds, *_SHARE_TERMS], [*times, *bps], strict=True
-    ):
-        if not lowest <= value <= highest:
-            raise Rejected(TERMS_OUT_OF_BOUNDS, term=term, lowest=lowest, highest=highest)
-
-
-def apply_shop_open(ctx: Context, fields: Fields) -> None:
-    """A shop under a gateway, whose operator signs too."""
-    name, gateway_, ship, complete, window, holdback_bp, commission_bp, arbiter = fields
-    gateway = ctx.require(GATEWAY, gateway_, UNKNOWN_GATEWAY, gateway=gateway_)
-    check_active(gateway_, gateway)
-    _check_terms(ctx, (ship, complete, window), (holdback_bp, commission_bp))
-    if not is_listed(ctx.draft, ARBITER, arbiter):
-        raise Rejected(ARBITER_NOT_LISTED)
-    for other in (ctx.sender, gateway.operator):
-        if is_linked(ctx.draft, arbiter, other):
-            raise Rejected(ARBITER_LINKED)
-    # From here on nothing can fail.
-    shop = Shop(
-        owner=ctx.sender,
-        name=name,
-        gateway=gateway_,
-        ship_within_ms=ship,
-        complete_after_ms=complete,
-        return_window_ms=window,
-        holdback_bp=holdback_bp,
-        commission_bp=commission_bp,
-        arbiter=arbiter,
-        opened_ms=ctx.time_ms,
-        orders=0,
-        cancelled=0,
-        completed=0,
-        final=0,
-        paid=0,
-        refunded=0,
-        final_volume=0,
-    )
-    ctx.draft.put(SHOP, ctx.object_id, shop)
-    ctx.list_under(ALL_SHOPS, b"", ctx.object_id)
-    ctx.list_under(OF_OWNER, ctx.sender, ctx.object_id)
-    ctx.involve(gateway.operator)
-    ctx.emit("shop_opened", ctx.object_id, ctx.sender, name, gateway_)
-
-
-def _shop_cosigners(reader: Reader, fields: Fields) -> tuple[bytes, ...]:
-    gateway = reader.get(GATEWAY, fields[1])
-    return () if gateway is None else (gateway.operator,)
-
-
-# The way of an order ----------------------------------------------------------------------
+def _wanted(lines: Any) -> tuple[int, dict[bytes, int]]:
+    """(total, units of each batch that some line names)."""
+    total = 0
+    wanted: dict[bytes, int] = {}
+    for _, quantity, unit_price, batch in lines:
+        total += quantity * unit_price
+        if batch:
+            wanted[batch[0]] = wanted.get(batch[0], 0) + quantity
+    return total, wanted
 
 
 def apply_pay(ctx: Context, fields: Fields) -> None:
-    """The lines' total goes from the buyer into escrow."""
+    """The lines' total goes from the buyer into escrow, units of named batches are reserved."""
     shop_id, lines, distributor, demand, led_by, country, currency = fields
     check_free(ctx.draft, ctx.sender)
-    shop = ctx.require(SHOP, shop_id, UNKNOWN_SHOP)
-    total = 0
-    for _, quantity, unit_price, batch in lines:
-        if batch:
-            raise Rejected(NOT_YET_ACTIVE, field="batch")
-        total += quantity * unit_price
-    if shop.paid + total > INT_MAX:
+    shop = terms_now(ctx, ctx.require(SHOP, shop_id, UNKNOWN_SHOP))
+    if is_linked(ctx.draft, shop.arbiter, ctx.sender):
+        raise Rejected(ARBITER_LINKED)
+    total, wanted = _wanted(lines)
+    figures = figures_of(ctx.draft, shop_id)
+    if figures.paid + total > INT_MAX:
         raise Rejected(TOTAL_TOO_LARGE)
+    if wanted:
+        check_units(ctx.draft, shop_id, wanted)
     check_balance(ctx.draft, ctx.sender, total)
     # From here on nothing can fail.
     order_id = ctx.object_id
@@ -301,11 +187,19 @@ def apply_pay(ctx: Context, fields: Fields) -> None:
         country=country,
         currency=currency,
         is_referred=False,
+        arbiter=shop.arbiter,
+        ruled=0,
+        has_batches=bool(wanted),
+        is_extended=False,
+        delivered_ms=0,
+        carrier=(),
     )
     ctx.draft.put(ORDER, order_id, order)
     ctx.draft.put(LINES, order_id, Lines(lines))
-    ctx.draft.put(SHOP, shop_id, shop._replace(orders=shop.orders + 1, paid=shop.paid + total))
+    paid = figures._replace(orders=figures.orders + 1, paid=figures.paid + total)
+    ctx.draft.put(FIGURES, shop_id, paid)
     hold(ctx, ctx.sender, FAMILY_NUMBER, order_id, ESCROW, total)
+    reserve_units(ctx, wanted)
     ctx.schedule(due_ms, order_id, FAMILY_NUMBER)
     ctx.involve(shop.owner)
     ctx.list_under(OF_BUYER, ctx.sender, order_id)
@@ -314,370 +208,142 @@ def apply_pay(ctx: Context, fields: Fields) -> None:
     ctx.fire("paid", order_id)
 
 
-def set_commission(ctx: Context, order_id: bytes, bps: int) -> None:
-    """A distributor has a claim on this sale; for families that hang on `paid`, in it alone.
-
-    `bps` of what the shop keeps, as agreed before the sale; 0 makes the sale a referred one too.
-    """
-    order = ctx.draft.get(ORDER, order_id)
-    assert order is not None and order_id == ctx.object_id, "only while it is being paid"
-    assert 0 <= bps <= COMMISSION_BP_MAX
-    ctx.draft.put(ORDER, order_id, order._replace(commission_bp=bps, is_referred=True))
-
-
-def pay_commission(ctx: Context, order_id: bytes, to: bytes, amount: int) -> None:
-    """From what is held as commission; for families that hang on `final`, in it alone.
-
-    They may take up to `held(ctx.draft, 2, order_id, COMMISSION)`; the rest is the shop's.
-    """
-    order = ctx.draft.get(ORDER, order_id)
-    assert order is not None and order.status == FINAL, "only while it becomes final"
-    release(ctx, FAMILY_NUMBER, order_id, COMMISSION, to, amount)
-    ctx.draft.put(ORDER, order_id, order._replace(commission=order.commission + amount))
-
-
-def _order_and_shop(ctx: Context, order_id: bytes) -> tuple[Order, Shop]:
-    order = ctx.require(ORDER, order_id, UNKNOWN_ORDER)
-    shop = ctx.draft.get(SHOP, order.shop)
-    assert shop is not None, "an order's shop is never removed"
-    return order, shop
-
-
-def _check_status(ctx: Context, order: Order, *statuses: str) -> None:
-    """The order is in one of `statuses` and its deadline is ahead, else a refusal."""
-    if order.status not in statuses:
-        raise Rejected(ORDER_STATUS, status=order.status, needed=" or ".join(statuses))
-    if ctx.now(FAMILY_NUMBER) >= order.due_ms:
-        raise Rejected(ORDER_DEADLINE, due_ms=order.due_ms)
-
-
-def _check_shop(ctx: Context, shop: Shop) -> None:
-    if shop.owner != ctx.sender:
-        raise Rejected(NOT_SHOP)
-
-
 def apply_ship(ctx: Context, fields: Fields) -> None:
     """The shop dispatched the goods."""
     order_id, reference = fields
-    order, shop = _order_and_shop(ctx, order_id)
-    _check_shop(ctx, shop)
-    _check_status(ctx, order, PAID)
+    order, shop = order_and_shop(ctx, order_id)
+    check_owner(ctx, shop)
+    check_status(ctx, order, PAID)
     # From here on nothing can fail.
+    _ship(ctx, order_id, order, reference, ())
+
+
+def apply_dispatch(ctx: Context, fields: Fields) -> None:
+    """The shop dispatched the goods, and the carrier that took them signs too."""
+    order_id, reference, carrier = fields
+    order, shop = order_and_shop(ctx, order_id)
+    check_owner(ctx, shop)
+    _check_carrier(ctx, carrier, shop)
+    check_status(ctx, order, PAID)
+    # From here on nothing can fail.
+    _ship(ctx, order_id, order, reference, (carrier,))
+
+
+def _dispatch_cosigners(_reader: Reader, fields: Fields) -> tuple[bytes, ...]:
+    return (fields[2],)
+
+
+def _check_carrier(ctx: Context, carrier: bytes, shop: Shop) -> None:
+    """Listed, and not the shop's own: its word ends the buyer's time."""
+    if not is_listed(ctx.draft, CARRIER, carrier):
+        raise Rejected(NOT_CARRIER)
+    if is_linked(ctx.draft, carrier, shop.owner):
+        raise Rejected(CARRIER_LINKED)
+
+
+def _ship(
+    ctx: Context, order_id: bytes, order: Order, reference: str, carrier: tuple[bytes, ...]
+) -> None:
     due_ms = ctx.now(FAMILY_NUMBER) + order.complete_after_ms
-    ctx.unschedule(order.due_ms, order_id, FAMILY_NUMBER)
-    ctx.schedule(due_ms, order_id, FAMILY_NUMBER)
+    set_due(ctx, order_id, order.due_ms, due_ms)
     shipped = order._replace(
-        status=SHIPPED, due_ms=due_ms, shipped_ms=ctx.time_ms, reference=reference
+        status=SHIPPED,
+        due_ms=due_ms,
+        shipped_ms=ctx.time_ms,
+        reference=reference,
+        carrier=carrier,
     )
     ctx.draft.put(ORDER, order_id, shipped)
+    if order.has_batches:
+        ship_units(ctx, order_id, _units_left(ctx, order_id))
     ctx.involve(order.buyer)
+    if carrier:
+        ctx.involve(carrier[0])
     ctx.emit("order_shipped", order_id, reference)
     ctx.fire("shipped", order_id)
 
 
-def apply_complete(ctx: Context, fields: Fields) -> None:
-    """The buyer is content."""
-    (order_id,) = fields
-    order, shop = _order_and_shop(ctx, order_id)
-    if order.buyer != ctx.sender:
-        raise Rejected(NOT_BUYER)
-    _check_status(ctx, order, SHIPPED)
+def _units_left(ctx: Context, order_id: bytes) -> dict[bytes, int]:
+    """Units of each batch in what was not refunded before shipping."""
+    row = ctx.draft.get(REFUNDED, order_id)
+    back = dict(row.quantities) if row else {}
+    units: dict[bytes, int] = {}
+    for line, (_, quantity, _, batch) in enumerate(lines_of(ctx, order_id).lines):
+        left = quantity - back.get(line, 0)
+        if batch and left:
+            units[batch[0]] = units.get(batch[0], 0) + left
+    return units
+
+
+def apply_deliver(ctx: Context, fields: Fields) -> None:
+    """A listed carrier signs that it arrived: the buyer has `order_delivered_ms` left."""
+    order_id, reference = fields
+    order, shop = order_and_shop(ctx, order_id)
+    _check_carrier(ctx, ctx.sender, shop)
+    check_status(ctx, order, SHIPPED)
+    if order.delivered_ms:
+        raise Rejected(ALREADY_DELIVERED)
     # From here on nothing can fail.
-    ctx.unschedule(order.due_ms, order_id, FAMILY_NUMBER)
-    _complete(ctx, order_id, order, shop)
-
-
-def _complete(ctx: Context, order_id: bytes, order: Order, shop: Shop) -> None:
-    kept = order.total - order.refunded
-    fee, commission, holdback = shares(order, kept, network_fee(order, kept))
-    to_shop = kept - fee - commission - holdback
-    release_to_pool(ctx, FAMILY_NUMBER, order_id, ESCROW, fee)
-    move_hold(ctx, FAMILY_NUMBER, order_id, ESCROW, COMMISSION, commission)
-    move_hold(ctx, FAMILY_NUMBER, order_id, ESCROW, HOLDBACK, holdback)
-    release(ctx, FAMILY_NUMBER, order_id, ESCROW, shop.owner, to_shop)
-    due_ms = ctx.now(FAMILY_NUMBER) + order.return_window_ms
-    ctx.schedule(due_ms, order_id, FAMILY_NUMBER)
-    completed = order._replace(
-        status=COMPLETED, due_ms=due_ms, fee=fee, to_shop=to_shop, completed_ms=ctx.time_ms
-    )
-    ctx.draft.put(ORDER, order_id, completed)
-    ctx.draft.put(SHOP, order.shop, shop._replace(completed=shop.completed + 1))
+    sooner_ms = ctx.now(FAMILY_NUMBER) + ctx.params["order_delivered_ms"]
+    due_ms = min(order.due_ms, sooner_ms)
+    set_due(ctx, order_id, order.due_ms, due_ms)
+    ctx.draft.put(ORDER, order_id, order._replace(due_ms=due_ms, delivered_ms=ctx.time_ms))
     ctx.involve(order.buyer)
-    ctx.emit("order_completed", order_id, kept, fee, commission, holdback)
-    ctx.fire("completed", order_id)
+    ctx.involve(shop.owner)
+    ctx.emit("order_delivered", order_id, ctx.sender, reference)
+
+
+def apply_extend(ctx: Context, fields: Fields) -> None:
+    """The buyer puts completion off, once."""
+    (order_id,) = fields
+    order, shop = order_and_shop(ctx, order_id)
+    check_buyer(ctx, order)
+    check_status(ctx, order, SHIPPED)
+    if order.is_extended:
+        raise Rejected(ALREADY_EXTENDED)
+    # From here on nothing can fail.
+    due_ms = order.due_ms + ctx.params["order_extend_ms"]
+    set_due(ctx, order_id, order.due_ms, due_ms)
+    ctx.draft.put(ORDER, order_id, order._replace(due_ms=due_ms, is_extended=True))
+    ctx.involve(shop.owner)
+    ctx.emit("order_extended", order_id, due_ms)
+
+
+def apply_complete(ctx: Context, fields: Fields) -> None:
+    """The buyer is content. Nobody else can say so: a shop waits for the clock."""
+    (order_id,) = fields
+    order, shop = order_and_shop(ctx, order_id)
+    check_buyer(ctx, order)
+    check_status(ctx, order, SHIPPED)
+    # From here on nothing can fail.
+    complete(ctx, order_id, order, shop)
 
 
 def apply_cancel(ctx: Context, fields: Fields) -> None:
     """Before shipping, buyer or shop may call it off."""
     (order_id,) = fields
-    order, shop = _order_and_shop(ctx, order_id)
+    order, shop = order_and_shop(ctx, order_id)
     if ctx.sender not in (order.buyer, shop.owner):
         raise Rejected(NOT_BUYER)
-    _check_status(ctx, order, PAID)
+    check_status(ctx, order, PAID)
     # From here on nothing can fail.
-    ctx.unschedule(order.due_ms, order_id, FAMILY_NUMBER)
-    _cancel(ctx, order_id, order, shop)
-
-
-def _cancel(ctx: Context, order_id: bytes, order: Order, shop: Shop) -> None:
-    left = order.total - order.refunded
-    release(ctx, FAMILY_NUMBER, order_id, ESCROW, order.buyer, left)
-    cancelled = order._replace(
-        status=CANCELLED,
-        due_ms=0,
-        refunded=order.total,
-        from_escrow=order.total,
-        closed_ms=ctx.time_ms,
-    )
-    ctx.draft.put(ORDER, order_id, cancelled)
-    after = shop._replace(
-        cancelled=shop.cancelled + 1,
-        paid=shop.paid - order.total,
-        refunded=shop.refunded - order.refunded,
-    )
-    ctx.draft.put(SHOP, order.shop, after)
-    ctx.involve(shop.owner)
-    ctx.emit("order_cancelled", order_id, left)
-    ctx.fire("refunded", order_id, left)
-
-
-# Refunds ----------------------------------------------------------------------------------
-
-
-def _refund_of(
-    ctx: Context, order_id: bytes, lines: tuple[tuple[int, int], ...]
-) -> tuple[int, Refunded]:
-    """(amount, quantities refunded after it), else a refusal."""
-    stored = ctx.draft.get(LINES, order_id)
-    assert stored is not None, "an order has lines"
-    before = ctx.draft.get(REFUNDED, order_id)
-    back = dict(before.quantities) if before else {}
-    seen: dict[int, None] = {}
-    amount = 0
-    for line, quantity in lines:
-        if line >= len(stored.lines):
-            raise Rejected(UNKNOWN_LINE, line=line)
-        if line in seen:
-            raise Rejected(DUPLICATE_LINE, line=line)
-        seen[line] = None
-        _, bought, unit_price, _ = stored.lines[line]
-        left = bought - back.get(line, 0)
-        if quantity > left:
-            raise Rejected(QUANTITY_EXCEEDED, line=line, left=left)
-        back[line] = back.get(line, 0) + quantity
-        amount += quantity * unit_price
-    return amount, Refunded(tuple(sorted(back.items())))
-
-
-def apply_refund(ctx: Context, fields: Fields) -> None:
-    """The shop gives back lines, in whole or in part, at the price that was paid."""
-    order_id, lines, reason = fields
-    order, shop = _order_and_shop(ctx, order_id)
-    _check_shop(ctx, shop)
-    if order.status == FINAL:
-        pass  # no deadline ends what a shop may give back
-    else:
-        _check_status(ctx, order, PAID, SHIPPED, COMPLETED)
-    amount, quantities = _refund_of(ctx, order_id, lines)
-    from_shop = _part_from_shop(order, amount)
-    if account_of(ctx.draft, shop.owner).dollar < from_shop:
-        raise Rejected(REFUND_NOT_COVERED, needed=str(from_shop))
-    # From here on nothing can fail.
-    ctx.draft.put(REFUNDED, order_id, quantities)
-    ctx.draft.put(SHOP, order.shop, shop._replace(refunded=shop.refunded + amount))
-    if order.status in (PAID, SHIPPED):
-        _refund_escrow(ctx, order_id, order, amount)
-    else:
-        _refund_after(ctx, order_id, order, shop, amount, from_shop, reason)
-    ctx.involve(order.buyer)
-    ctx.emit("order_refunded", order_id, amount, reason)
-    ctx.fire("refunded", order_id, amount)
-
-
-def _held_shares(order: Order, kept: int) -> Shares:
-    """Commission and hold-back that are still held for `kept`: nothing unless completed."""
-    return shares(order, kept, order.fee) if order.status == COMPLETED else Shares(0, 0, 0)
-
-
-def _part_from_shop(order: Order, amount: int) -> int:
-    """What of a refund the shop's balance has to bear, 0 before completion.
-
-    It can be -1: where both shares round up together, the unit goes to the shop.
-    """
-    if order.status in (PAID, SHIPPED):
-        return 0
-    kept = order.total - order.refunded
-    before, after = _held_shares(order, kept), _held_shares(order, kept - amount)
-    held_part = before.commission - after.commission + before.holdback - after.holdback
-    return amount - held_part
-
-
-def _refund_escrow(ctx: Context, order_id: bytes, order: Order, amount: int) -> None:
-    release(ctx, FAMILY_NUMBER, order_id, ESCROW, order.buyer, amount)
-    refunded = order.refunded + amount
-    after = order._replace(refunded=refunded, from_escrow=order.from_escrow + amount)
-    if refunded == order.total:
-        ctx.unschedule(order.due_ms, order_id, FAMILY_NUMBER)
-        after = after._replace(status=REFUNDED_WHOLE, due_ms=0, closed_ms=ctx.time_ms)
-    ctx.draft.put(ORDER, order_id, after)
-
-
-def _refund_after(
-    ctx: Context,
-    order_id: bytes,
-    order: Order,
-    shop: Shop,
-    amount: int,
-    from_shop: int,
-    reason: str,
-) -> None:
-    """The same share of what is held first, the rest from the shop."""
-    kept = order.total - order.refunded
-    before, after = _held_shares(order, kept), _held_shares(order, kept - amount)
-    commission = before.commission - after.commission
-    holdback = before.holdback - after.holdback
-    to_shop = order.to_shop
-    if from_shop < 0:
-        release(ctx, FAMILY_NUMBER, order_id, HOLDBACK, shop.owner, -from_shop)
-        holdback += from_shop
-        to_shop -= from_shop
-    release(ctx, FAMILY_NUMBER, order_id, COMMISSION, order.buyer, commission)
-    release(ctx, FAMILY_NUMBER, order_id, HOLDBACK, order.buyer, holdback)
-    if from_shop > 0:
-        transfer(ctx, shop.owner, [(order.buyer, from_shop, reason)])
-    changed = order._replace(
-        refunded=order.refunded + amount,
-        from_escrow=order.from_escrow + commission + holdback,
-        to_shop=to_shop,
-    )
-    ctx.draft.put(ORDER, order_id, changed)
-
-
-# By the clock -----------------------------------------------------------------------------
+    cancel(ctx, order_id, order, shop)
 
 
 def _do_due(ctx: Context, order_id: bytes) -> None:
-    """Not shipped in time: cancelled. Shipped: completed. Completed: final."""
-    order, shop = _order_and_shop(ctx, order_id)
+    """Not shipped: cancelled. Shipped: completed. Completed: final. Disputed: for the buyer."""
+    order, shop = order_and_shop(ctx, order_id)
+    order = order._replace(due_ms=0)  # the queue has let go of it
     if order.status == PAID:
-        _cancel(ctx, order_id, order, shop)
+        cancel(ctx, order_id, order, shop)
     elif order.status == SHIPPED:
-        _complete(ctx, order_id, order, shop)
+        complete(ctx, order_id, order, shop)
+    elif order.status == COMPLETED:
+        ctx.draft.put(ORDER, order_id, order)
+        finalise(ctx, order_id, shop)
     else:
-        assert order.status == COMPLETED
-        _finalise(ctx, order_id, order, shop)
-
-
-def _finalise(ctx: Context, order_id: bytes, order: Order, shop: Shop) -> None:
-    """The return window is over: what is held goes where it belongs.
-
-    Who earns a commission takes it in the hook; what nobody takes is the shop's.
-    """
-    kept = order.total - order.refunded
-    _, commission, holdback = _held_shares(order, kept)
-    release(ctx, FAMILY_NUMBER, order_id, HOLDBACK, shop.owner, holdback)
-    final = order._replace(
-        status=FINAL, due_ms=0, to_shop=order.to_shop + holdback, closed_ms=ctx.time_ms
-    )
-    ctx.draft.put(ORDER, order_id, final)
-    after = shop._replace(final=shop.final + 1, final_volume=shop.final_volume + kept)
-    ctx.draft.put(SHOP, order.shop, after)
-    ctx.involve(order.buyer)
-    ctx.involve(shop.owner)
-    ctx.emit("order_final", order_id, kept)
-    ctx.fire("final", order_id)
-    if commission:
-        _give_rest(ctx, order_id, shop.owner)
-
-
-def _give_rest(ctx: Context, order_id: bytes, owner: bytes) -> None:
-    """What nobody took of the commission is the shop's."""
-    left = held(ctx.draft, FAMILY_NUMBER, order_id, COMMISSION)
-    release(ctx, FAMILY_NUMBER, order_id, COMMISSION, owner, left)
-    order = ctx.draft.get(ORDER, order_id)
-    assert order is not None
-    ctx.draft.put(ORDER, order_id, order._replace(to_shop=order.to_shop + left))
-
-
-# Laws -------------------------------------------------------------------------------------
-
-
-def _held_by_rule(order: Order) -> list[tuple[int, int]]:
-    """The parts that the order's hold must have."""
-    kept = order.total - order.refunded
-    if order.status in (PAID, SHIPPED):
-        parts = [(ESCROW, kept)]
-    else:
-        _, commission, holdback = _held_shares(order, kept)
-        parts = [(HOLDBACK, holdback), (COMMISSION, commission)]
-    return [part for part in parts if part[1]]
-
-
-def _check_lines(reader: Reader, order_id: bytes, order: Order) -> str | None:
-    stored = reader.get(LINES, order_id)
-    if stored is None or len(stored.lines) != order.lines:
-        return "lines are missing"
-    if sum(quantity * price for _, quantity, price, _ in stored.lines) != order.total:
-        return "total is not the sum of its lines"
-    row = reader.get(REFUNDED, order_id)
-    back = dict(row.quantities) if row else {}
-    for line, quantity in back.items():
-        if not 0 < quantity <= stored.lines[line][1]:
-            return f"line {line}: more was refunded than bought"
-    given = sum(quantity * stored.lines[line][2] for line, quantity in back.items())
-    if order.status != CANCELLED and given != order.refunded:
-        return "refunded is not the sum of its lines"
-    return None
-
-
-def _check_order(reader: Reader, order_id: bytes, order: Order) -> str | None:
-    """What is wrong with one order, or None."""
-    row = reader.get(HOLD, (FAMILY_NUMBER, order_id))
-    parts = list(row.parts) if row else []
-    if parts != _held_by_rule(order):
-        return "does not hold what its status says"
-    in_hold = sum(amount for _, amount in parts)
-    spent = order.from_escrow + order.to_shop + order.fee + order.commission
-    if order.total != in_hold + spent:
-        return f"paid in {order.total}, but held {in_hold} and spent {spent}"
-    if not order.from_escrow <= order.refunded <= order.total:
-        return "more was refunded than paid in"
-    is_open = order.status in (PAID, SHIPPED, COMPLETED)
-    if is_open != (order.due_ms > 0):
-        return "has a deadline exactly while it is open"
-    if is_open and not is_scheduled(reader, FAMILY_NUMBER, order.due_ms, order_id):
-        return "is open and not in the due queue"
-    return _check_lines(reader, order_id, order)
-
-
-def _check_orders(reader: Reader) -> str | None:
-    sums: dict[bytes, list[int]] = {}
-    for order_id, order in reader.items(ORDER):
-        why = _check_order(reader, order_id, order)
-        if why is not None:
-            return f"order {order_id.hex()} {why}"
-        figures = sums.setdefault(order.shop, [0, 0, 0])
-        figures[0] += 1
-        if order.status != CANCELLED:
-            figures[1] += order.total
-            figures[2] += order.refunded
-    for shop_id, shop in reader.items(SHOP):
-        counted = sums.pop(shop_id, [0, 0, 0])
-        if [shop.orders, shop.paid, shop.refunded] != counted:
-            return f"shop {shop_id.hex()}: figures are not the sum of its orders"
-    return f"order of unknown shop {sorted(sums)[0].hex()}" if sums else None
-
-
-def _check_escrow(reader: Reader) -> str | None:
-    in_holds = 0
-    for (family, object_id), row in reader.items(HOLD):
-        if family == FAMILY_NUMBER:
-            if reader.get(ORDER, object_id) is None:
-                return f"hold of {object_id.hex()} belongs to no order"
-            in_holds += sum(amount for _, amount in row.parts)
-    escrowed = totals_of(reader).escrowed
-    # Other families may hold too; theirs is counted by the dollar's own law.
-    return None if in_holds <= escrowed else f"orders hold {in_holds}, the total is {escrowed}"
+        assert order.status == DISPUTED
+        rule(ctx, order_id, order, shop, BPS, is_silent=True)
 
 
 _ID: Final = Hash32()
@@ -692,6 +358,10 @@ _LINE: Final = Struct(
     batch=Optional(Hash32()),
 )
 _BACK: Final = Struct(line=Int(0, ORDER_LINES_MAX - 1), quantity=Int(1, QUANTITY_MAX))
+_TERMS: Final[dict[str, Any]] = {
+    "ship_within_ms": _TIME, "complete_after_ms": _TIME, "return_window_ms": _TIME,
+    "holdback_bp": _BP, "commission_bp": _BP, "arbiter": Address(),
+}  # fmt: skip
 
 
 def _kind(
@@ -704,10 +374,13 @@ KINDS: Final = (
     _kind(
         "shop_open", apply_shop_open, 1_000,
         "Open a shop under a gateway, whose operator signs too.",
-        name=Text(NAME_BYTES_MAX, lowest=1), gateway=gateway_name(), ship_within_ms=_TIME,
-        complete_after_ms=_TIME, return_window_ms=_TIME, holdback_bp=_BP, commission_bp=_BP,
-        arbiter=Address(),
-    )._replace(cosigners=_shop_cosigners),
+        name=Text(NAME_BYTES_MAX, lowest=1), gateway=gateway_name(), **_TERMS,
+    )._replace(cosigners=shop_open_cosigners),
+    _kind("shop_terms", apply_shop_terms, 200, "New terms for orders to come, after the notice.",
+          shop=_ID, **_TERMS),
+    _kind("shop_vouch", apply_shop_vouch, 200,
+          "The shop's gateway pays what it lacks for refunds, up to a sum.",
+          shop=_ID, sum=Amount(lowest=0)),
     _kind(
         "order_pay", apply_pay, 200, "Pay lines to a shop, into escrow.",
         shop=_ID, lines=ListOf(_LINE, 1, ORDER_LINES_MAX), distributor=Optional(Address()),
@@ -716,12 +389,26 @@ KINDS: Final = (
     ),
     _kind("order_ship", apply_ship, 200, "The shop dispatched the goods.",
           order=_ID, reference=_REASON),
+    _kind("order_dispatch", apply_dispatch, 200,
+          "The shop dispatched the goods with a listed carrier, which signs too.",
+          order=_ID, reference=_REASON, carrier=Address(),
+          )._replace(cosigners=_dispatch_cosigners),
+    _kind("order_deliver", apply_deliver, 200, "A listed carrier delivered the goods.",
+          order=_ID, reference=_REASON),
+    _kind("order_extend", apply_extend, 200, "The buyer puts completion off, once.", order=_ID),
     _kind("order_complete", apply_complete, 200, "The buyer is content.", order=_ID,
           ends=True),
     _kind("order_cancel", apply_cancel, 200, "Buyer or shop calls it off before shipping.",
           order=_ID, ends=True),
     _kind("order_refund", apply_refund, 200, "The shop gives back lines at the price paid.",
           order=_ID, lines=ListOf(_BACK, 1, ORDER_LINES_MAX), reason=_REASON, ends=True),
+    _kind("order_dispute", apply_dispute, 200,
+          "The buyer asks the arbiter; a reason that begins with `counterfeit` says that.",
+          order=_ID, reason=_REASON),
+    _kind("order_withdraw", apply_withdraw, 200, "The buyer takes its dispute back.", order=_ID,
+          ends=True),
+    _kind("order_rule", apply_rule, 200, "The arbiter splits what is still in escrow.",
+          order=_ID, buyer_bp=_BP, ends=True),
 )  # fmt: skip
 
 EVENTS: Final = (
@@ -731,15 +418,36 @@ EVENTS: Final = (
         "A shop opened.",
     ),
     EventSpec(
+        "shop_terms_announced",
+        Struct(shop=_ID, from_clock_ms=_SUM),
+        "New terms hold for orders from this time of the family's clock on.",
+    ),
+    EventSpec("shop_vouched", Struct(shop=_ID, sum=_SUM), "What its gateway will pay of refunds."),
+    EventSpec(
+        "shop_vouch_used",
+        Struct(shop=_ID, txid=_ID, amount=Amount()),
+        "The gateway paid this part of a refund.",
+    ),
+    EventSpec(
         "order_paid",
         Struct(order=_ID, shop=_ID, buyer=Address(), total=Amount()),
         "Paid into escrow.",
     ),
     EventSpec("order_shipped", Struct(order=_ID, reference=_REASON), "Dispatched."),
     EventSpec(
+        "order_delivered",
+        Struct(order=_ID, carrier=Address(), reference=_REASON),
+        "A carrier signed delivery.",
+    ),
+    EventSpec(
+        "order_extended",
+        Struct(order=_ID, due_clock_ms=_SUM),
+        "The buyer has until then, on the family's clock.",
+    ),
+    EventSpec(
         "order_completed",
         Struct(order=_ID, kept=_SUM, fee=_SUM, commission=_SUM, holdback=_SUM),
-        "By the buyer or by the clock: the shop is paid, less what is held until final.",
+        "By the buyer, the clock or a ruling: the shop is paid, less what is held until final.",
     ),
     EventSpec("order_cancelled", Struct(order=_ID, refunded=_SUM), "Called off, or not shipped."),
     EventSpec(
@@ -747,25 +455,44 @@ EVENTS: Final = (
         Struct(order=_ID, amount=Amount(), reason=_REASON),
         "Lines were given back.",
     ),
+    EventSpec("order_disputed", Struct(order=_ID, reason=_REASON), "The arbiter is asked."),
+    EventSpec("order_withdrawn", Struct(order=_ID), "The buyer took the dispute back."),
+    EventSpec(
+        "order_ruled",
+        Struct(order=_ID, buyer_bp=_BP, amount=_SUM, silent=Bool()),
+        "The arbiter, or its silence, gave the buyer this amount out of the escrow.",
+    ),
     EventSpec("order_final", Struct(order=_ID, kept=_SUM), "The return window is over."),
 )
+
+PARAMS: Final = (
+    ParamSpec("order_fee_bps", 50, 10, 200, "network fee on what the shop keeps"),
+    ParamSpec("order_fee_minimum", 10_000, 0, 1_000_000, "least network fee, micro-dollars"),
+    ParamSpec("order_delivered_ms", 7 * _DAY_MS, 7 * _DAY_MS, 21 * _DAY_MS,
+              "from a carrier's word to completion", is_time=True),
+    ParamSpec("order_extend_ms", 14 * _DAY_MS, 7 * _DAY_MS, 30 * _DAY_MS,
+              "what a buyer can add once", is_time=True),
+    ParamSpec("order_ruling_ms", 30 * _DAY_MS, 7 * _DAY_MS, 30 * _DAY_MS,
+              "an arbiter's time to rule", is_time=True),
+    ParamSpec("shop_notice_ms", 7 * _DAY_MS, 7 * _DAY_MS, 30 * _DAY_MS,
+              "from announcing new terms to their holding", is_time=True),
+)  # fmt: skip
 
 FAMILY: Final = Family(
     number=FAMILY_NUMBER,
     name="orders",
     kinds=KINDS,
-    tables=(SHOP, ORDER, LINES, REFUNDED),
+    tables=(SHOP, ORDER, LINES, REFUNDED, FIGURES, VOUCH, SERVED, DISPUTE),
     refusals=(
         UNKNOWN_SHOP, UNKNOWN_ORDER, NOT_BUYER, NOT_SHOP, ORDER_STATUS, ORDER_DEADLINE,
         TERMS_OUT_OF_BOUNDS, ARBITER_NOT_LISTED, ARBITER_LINKED, TOTAL_TOO_LARGE, UNKNOWN_LINE,
-        QUANTITY_EXCEEDED, REFUND_NOT_COVERED, NOT_YET_ACTIVE, DUPLICATE_LINE,
+        QUANTITY_EXCEEDED, REFUND_NOT_COVERED, DUPLICATE_LINE, NOT_ITS_GATEWAY,
+        REFUND_EXCEEDED, NOT_ARBITER, DISPUTED_BEFORE, NOT_CARRIER, CARRIER_LINKED,
+        ALREADY_DELIVERED, ALREADY_EXTENDED,
     ),
-    params=(
-        ParamSpec("order_fee_bps", 50, 10, 200, "network fee on what the shop keeps"),
-        ParamSpec("order_fee_minimum", 10_000, 0, 1_000_000, "least network fee, micro-dollars"),
-    ),
+    params=PARAMS,
     events=EVENTS,
-    laws=(Law("orders", _check_orders), Law("escrow", _check_escrow)),
+    laws=(Law("orders", check_orders), Law("shops", check_shops), Law("escrow", check_escrow)),
     due=_do_due,
     declares=("paid", "shipped", "completed", "final", "refunded", "disputed_lost"),
 )  # fmt: skip

@@ -18,6 +18,7 @@ from state.tx.money import HOLD, TOTALS
 from state.tx.orders import LINES, ORDER, REFUNDED, SHOP
 from state.tx.positions import POSITION
 from state.tx.redemptions import REDEMPTION
+from state.tx.shops import FIGURES, ShopFigures
 from tests.state.scenarios.base import ALICE, ARBITER, BOB, NOTHING, OP0, OP1, SELLER, new_world
 from tests.state.scenarios.orders import _completed, _shipped, shop_fields
 from tests.state.scenarios.redemptions import _asked
@@ -213,9 +214,9 @@ TAMPERINGS = [
     (ORDER, "commission", "orders/orders"),
     (ORDER, "due_ms", "orders/orders"),
     (ORDER, "lines", "orders/orders"),
-    (SHOP, "orders", "orders/orders"),
-    (SHOP, "paid", "orders/orders"),
-    (SHOP, "refunded", "orders/orders"),
+    (ORDER, "ruled", "orders/orders"),
+    (ORDER, "has_batches", "orders/orders"),
+    *((FIGURES, field, "orders/shops") for field in ShopFigures._fields),
 ]  # fmt: skip
 
 

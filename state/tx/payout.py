@@ -1,0 +1,306 @@
+"""Who gets what of an order, by outcome; the only code that moves an order's money after payment.
+
+Law, for each order: total = held + refunded from escrow + paid to shop + fee + commission paid
+out; all refunds <= total. What the shop keeps, K, is total - refunds. Fee F, commission C and
+hold-back H are functions of K (`sales.shares`), F is fixed at completion. X is a refund, b what
+the arbiter gives the buyer (10,000 where it is silent), E what is still in escrow.
+
+| outcome                       | to the buyer | pool | stays held | to the shop                  |
+| ----------------------------- | ------------ | ---- | ---------- | ---------------------------- |
+| cancelled, not shipped        | K            | 0    | 0          | 0                            |
+| refunded before completion    | X            | 0    | K - X      | 0                            |
+| completed                     | 0            | F    | C + H      | K - F - C - H                |
+| refunded after completion     | X            | 0    | C' + H'    | pays X - (C - C') - (H - H') |
+| final                         | 0            | 0    | 0          | H, and of C what nobody takes|
+| refunded after final          | X            | 0    | 0          | pays X                       |
+| dispute before completion,    | E b          | F    | 0          | the rest of E, less C for    |
+|  E = K: won 0, split, lost    |              | of K'|            | who takes it; final at once  |
+| dispute after completion,     | E b          | 0    | 0          | the rest of E, less C' for   |
+|  E = C + H                    |              |      |            | who takes it; final at once  |
+
+Where a refund is paid by the shop and its balance lacks something, the gateway that vouches pays
+that part (`shops.py`). C' and H' are the shares of K' = K - what the buyer got. Part of the
+orders family.
+"""
+
+from __future__ import annotations
+
+from state.context import Context
+from state.tx.batches import free_units
+from state.tx.money import held, move_hold, release, release_to_pool, transfer
+from state.tx.sales import (
+    CANCELLED,
+    COMMISSION,
+    COMPLETED,
+    ESCROW,
+    FAMILY_NUMBER,
+    FINAL,
+    HOLDBACK,
+    ORDER,
+    REFUNDED,
+    REFUNDED_WHOLE,
+    Order,
+    held_shares,
+    lines_of,
+    network_fee,
+    set_due,
+    shares,
+)
+from state.tx.shops import (
+    BPS,
+    COMMISSION_BP_MAX,
+    FIGURES,
+    Shop,
+    count_served,
+    figures_of,
+    use_vouch,
+)
+
+# The movers of who earns a commission ------------------------------------------------------
+
+
+def set_commission(ctx: Context, order_id: bytes, bps: int) -> None:
+    """A distributor has a claim on this sale; for families that hang on `paid`, in it alone.
+
+    `bps` of what the shop keeps, as agreed before the sale; 0 makes the sale a referred one too.
+    """
+    order = ctx.draft.get(ORDER, order_id)
+    assert order is not None and order_id == ctx.object_id, "only while it is being paid"
+    assert 0 <= bps <= COMMISSION_BP_MAX
+    ctx.draft.put(ORDER, order_id, order._replace(commission_bp=bps, is_referred=True))
+    if not order.is_referred:
+        before = figures_of(ctx.draft, order.shop)
+        after = before._replace(referred_paid=before.referred_paid + order.total)
+        ctx.draft.put(FIGURES, order.shop, after)
+
+
+def pay_commission(ctx: Context, order_id: bytes, to: bytes, amount: int) -> None:
+    """From what is held as commission; for families that hang on `final`, in it alone.
+
+    They may take up to `held(ctx.draft, 2, order_id, COMMISSION)`; the rest is the shop's.
+    """
+    order = ctx.draft.get(ORDER, order_id)
+    assert order is not None and order.status == FINAL, "only while it becomes final"
+    release(ctx, FAMILY_NUMBER, order_id, COMMISSION, to, amount)
+    ctx.draft.put(ORDER, order_id, order._replace(commission=order.commission + amount))
+
+
+# Outcomes; each writes the order's row before its hook ---------------------------------------
+
+
+def cancel(ctx: Context, order_id: bytes, order: Order, shop: Shop) -> None:
+    """Called off, or not shipped in time: all that is held goes back."""
+    left = order.kept
+    set_due(ctx, order_id, order.due_ms, 0)
+    release(ctx, FAMILY_NUMBER, order_id, ESCROW, order.buyer, left)
+    cancelled = order._replace(
+        status=CANCELLED,
+        due_ms=0,
+        refunded=order.total,
+        from_escrow=order.total,
+        closed_ms=ctx.time_ms,
+    )
+    ctx.draft.put(ORDER, order_id, cancelled)
+    if order.has_batches:
+        _free_batches(ctx, order_id)
+    before = figures_of(ctx.draft, order.shop)
+    referred = order.is_referred
+    after = before._replace(
+        cancelled=before.cancelled + 1,
+        paid=before.paid - order.total,
+        refunded=before.refunded - order.refunded,
+        referred_paid=before.referred_paid - (order.total if referred else 0),
+        referred_refunded=before.referred_refunded - (order.refunded if referred else 0),
+    )
+    ctx.draft.put(FIGURES, order.shop, after)
+    ctx.involve(shop.owner)
+    ctx.emit("order_cancelled", order_id, left)
+    ctx.fire("refunded", order_id, left)
+
+
+def _free_batches(ctx: Context, order_id: bytes) -> None:
+    """What of its lines was not refunded need not be kept ready any more."""
+    row = ctx.draft.get(REFUNDED, order_id)
+    back = dict(row.quantities) if row else {}
+    for line, (_, quantity, _, batch) in enumerate(lines_of(ctx, order_id).lines):
+        left = quantity - back.get(line, 0)
+        if batch and left:
+            free_units(ctx, batch[0], left)
+
+
+def complete(
+    ctx: Context, order_id: bytes, order: Order, shop: Shop, *, is_ruled: bool = False
+) -> None:
+    """The shop is paid, less what is held until final; `is_ruled`: which is at once."""
+    kept = order.kept
+    fee, commission, holdback = shares(order, kept, network_fee(order, kept))
+    to_shop = kept - fee - commission - holdback
+    release_to_pool(ctx, FAMILY_NUMBER, order_id, ESCROW, fee)
+    move_hold(ctx, FAMILY_NUMBER, order_id, ESCROW, COMMISSION, commission)
+    move_hold(ctx, FAMILY_NUMBER, order_id, ESCROW, HOLDBACK, holdback)
+    release(ctx, FAMILY_NUMBER, order_id, ESCROW, shop.owner, to_shop)
+    due_ms = 0 if is_ruled else ctx.now(FAMILY_NUMBER) + order.return_window_ms
+    set_due(ctx, order_id, order.due_ms, due_ms)
+    completed = order._replace(
+        status=COMPLETED, due_ms=due_ms, fee=fee, to_shop=to_shop, completed_ms=ctx.time_ms
+    )
+    ctx.draft.put(ORDER, order_id, completed)
+    before = figures_of(ctx.draft, order.shop)
+    ctx.draft.put(FIGURES, order.shop, before._replace(completed=before.completed + 1))
+    ctx.involve(order.buyer)
+    ctx.involve(shop.owner)
+    ctx.emit("order_completed", order_id, kept, fee, commission, holdback)
+    ctx.fire("completed", order_id)
+
+
+def finalise(ctx: Context, order_id: bytes, shop: Shop) -> None:
+    """The return window is over, or it was ruled: what is held goes where it belongs.
+
+    Who earns a commission takes it in the hook; what nobody takes is the shop's.
+    """
+    order = ctx.draft.get(ORDER, order_id)
+    assert order is not None
+    set_due(ctx, order_id, order.due_ms, 0)
+    holdback = held(ctx.draft, FAMILY_NUMBER, order_id, HOLDBACK)
+    commission = held(ctx.draft, FAMILY_NUMBER, order_id, COMMISSION)
+    release(ctx, FAMILY_NUMBER, order_id, HOLDBACK, shop.owner, holdback)
+    final = order._replace(
+        status=FINAL, due_ms=0, to_shop=order.to_shop + holdback, closed_ms=ctx.time_ms
+    )
+    ctx.draft.put(ORDER, order_id, final)
+    before = figures_of(ctx.draft, order.shop)
+    after = before._replace(final=before.final + 1, final_volume=before.final_volume + order.kept)
+    ctx.draft.put(FIGURES, order.shop, after)
+    count_served(ctx, order.shop, (*order.country, *order.currency))
+    ctx.involve(order.buyer)
+    ctx.involve(shop.owner)
+    ctx.emit("order_final", order_id, order.kept)
+    ctx.fire("final", order_id)
+    if commission:
+        _give_rest(ctx, order_id, shop.owner)
+
+
+def _give_rest(ctx: Context, order_id: bytes, owner: bytes) -> None:
+    """What nobody took of the commission is the shop's."""
+    left = held(ctx.draft, FAMILY_NUMBER, order_id, COMMISSION)
+    release(ctx, FAMILY_NUMBER, order_id, COMMISSION, owner, left)
+    order = ctx.draft.get(ORDER, order_id)
+    assert order is not None
+    ctx.draft.put(ORDER, order_id, order._replace(to_shop=order.to_shop + left))
+
+
+# Refunds: the caller fires `refunded` ---------------------------------------------------------
+
+
+def part_from_shop(order: Order, amount: int) -> int:
+    """What of a refund the shop has to bear, 0 before completion, all of it after final.
+
+    It can be -1: where both shares round up together, the unit goes to the shop.
+    """
+    if order.status == FINAL:
+        return amount
+    if not order.is_divided:
+        return 0
+    before, after = held_shares(order, order.kept), held_shares(order, order.kept - amount)
+    return amount - (before.commission - after.commission) - (before.holdback - after.holdback)
+
+
+def refund_escrow(ctx: Context, order_id: bytes, order: Order, amount: int) -> Order:
+    """Before completion it all comes out of the escrow; a whole refund closes the order."""
+    release(ctx, FAMILY_NUMBER, order_id, ESCROW, order.buyer, amount)
+    refunded = order.refunded + amount
+    after = order._replace(refunded=refunded, from_escrow=order.from_escrow + amount)
+    if refunded == order.total:
+        set_due(ctx, order_id, order.due_ms, 0)
+        after = after._replace(status=REFUNDED_WHOLE, due_ms=0, closed_ms=ctx.time_ms)
+    ctx.draft.put(ORDER, order_id, after)
+    count_refund(ctx, after, amount)
+    return after
+
+
+def refund_after(
+    ctx: Context, order_id: bytes, order: Order, owner: bytes, amount: int, memo: str
+) -> None:
+    """The same share of what is held first, the rest from the shop, then from who vouches."""
+    before, after = held_shares(order, order.kept), held_shares(order, order.kept - amount)
+    commission = before.commission - after.commission
+    holdback = before.holdback - after.holdback
+    from_shop = part_from_shop(order, amount)
+    to_shop = order.to_shop
+    if from_shop < 0:
+        release(ctx, FAMILY_NUMBER, order_id, HOLDBACK, owner, -from_shop)
+        holdback += from_shop
+        to_shop -= from_shop
+    release(ctx, FAMILY_NUMBER, order_id, COMMISSION, order.buyer, commission)
+    release(ctx, FAMILY_NUMBER, order_id, HOLDBACK, order.buyer, holdback)
+    changed = order._replace(
+        refunded=order.refunded + amount,
+        from_escrow=order.from_escrow + commission + holdback,
+        to_shop=to_shop,
+    )
+    ctx.draft.put(ORDER, order_id, changed)
+    count_refund(ctx, order, amount)
+    if from_shop > 0:
+        transfer(ctx, owner, [(order.buyer, from_shop, memo)])
+
+
+def pay_vouched(
+    ctx: Context, shop_id: bytes, operator: bytes, owner: bytes, amount: int, memo: str
+) -> None:
+    """The gateway pays to the shop what it lacks for a refund; the next step is the refund."""
+    transfer(ctx, operator, [(owner, amount, memo)])
+    use_vouch(ctx, shop_id, amount)
+    ctx.emit("shop_vouch_used", shop_id, ctx.object_id, amount)
+
+
+def count_refund(ctx: Context, order: Order, amount: int) -> None:
+    """The refund in the shop's figures; `order.status` tells whether it had been final."""
+    before = figures_of(ctx.draft, order.shop)
+    after = before._replace(
+        refunded=before.refunded + amount,
+        referred_refunded=before.referred_refunded + (amount if order.is_referred else 0),
+        final_volume=before.final_volume - (amount if order.status == FINAL else 0),
+    )
+    ctx.draft.put(FIGURES, order.shop, after)
+
+
+# Rulings -----------------------------------------------------------------------------------
+
+
+def split(ctx: Context, order_id: bytes, order: Order, shop: Shop, buyer_bp: int) -> int:
+    """The buyer gets its part of what is in escrow, the order ends; returns the buyer's part.
+
+    `order` is as it stood before the dispute, its deadline none.
+    """
+    if order.completed_ms:
+        given = _split_held(ctx, order_id, order, buyer_bp)
+        if given:
+            ctx.fire("refunded", order_id, given)
+        finalise(ctx, order_id, shop)
+        return given
+    given = order.kept * buyer_bp // BPS
+    after = order._replace(ruled=given)
+    if given:
+        after = refund_escrow(ctx, order_id, after, given)
+        ctx.fire("refunded", order_id, given)
+    if after.kept:
+        complete(ctx, order_id, after, shop, is_ruled=True)
+        finalise(ctx, order_id, shop)
+    return given
+
+
+def _split_held(ctx: Context, order_id: bytes, order: Order, buyer_bp: int) -> int:
+    """The buyer's part of commission and hold-back; the commission shrinks as by any refund."""
+    held_now = held_shares(order, order.kept)
+    given = (held_now.commission + held_now.holdback) * buyer_bp // BPS
+    less = held_now.commission - held_shares(order, order.kept - given).commission
+    from_holdback = min(held_now.holdback, given - less)
+    release(ctx, FAMILY_NUMBER, order_id, HOLDBACK, order.buyer, from_holdback)
+    release(ctx, FAMILY_NUMBER, order_id, COMMISSION, order.buyer, given - from_holdback)
+    changed = order._replace(
+        refunded=order.refunded + given, from_escrow=order.from_escrow + given, ruled=given
+    )
+    ctx.draft.put(ORDER, order_id, changed)
+    if given:
+        count_refund(ctx, order, given)
+    return given
