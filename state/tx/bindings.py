@@ -17,7 +17,7 @@ from state.draft import Reader
 from state.table import Table, bytes_key, pair_key
 from state.tx.accounts import RECRUITED, is_linked
 from state.tx.gateways import chain_of
-from state.tx.orders import SHOP
+from state.tx.orders import SHOP, terms_now
 
 FAMILY_NUMBER: Final = 5
 DAY_MS: Final = 24 * 3_600_000
@@ -136,7 +136,7 @@ def share_of(reader: Reader, distributor: bytes, shop_id: bytes, now_ms: int) ->
         assert agreement is not None, "it is never removed"
         return agreement.share_at(now_ms)
     shop = reader.get(SHOP, shop_id)
-    return shop.commission_bp if shop else 0
+    return terms_now(reader, shop).commission_bp if shop else 0
 
 
 def binding_of(reader: Reader, buyer: bytes, shop_id: bytes, now_ms: int) -> Binding | None:

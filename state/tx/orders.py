@@ -91,6 +91,7 @@ from state.tx.shops import (
     ARBITER_LINKED,
     ARBITER_NOT_LISTED,
     BPS,
+    COMMISSION_BP_MAX,
     FIGURES,
     NOT_ITS_GATEWAY,
     NOT_SHOP,
@@ -112,10 +113,38 @@ from state.tx.shops import (
 
 # What other families, readers and tests use of this one.
 __all__ = [
-    "ALL_SHOPS", "CANCELLED", "COMMISSION", "COMPLETED", "DISPUTED", "ESCROW", "FAMILY",
-    "FAMILY_NUMBER", "FINAL", "HOLDBACK", "LINES", "OF_BUYER", "OF_OWNER", "OF_SHOP", "ORDER",
-    "PAID", "REFUNDED", "REFUNDED_WHOLE", "SHIPPED", "SHOP", "UNKNOWN_ORDER", "UNKNOWN_SHOP",
-    "Order", "OrderLine", "Shop", "network_fee", "pay_commission", "set_commission", "shares",
+    "ALL_SHOPS",
+    "BPS",
+    "CANCELLED",
+    "COMMISSION",
+    "COMMISSION_BP_MAX",
+    "COMPLETED",
+    "DISPUTED",
+    "ESCROW",
+    "FAMILY",
+    "FAMILY_NUMBER",
+    "FINAL",
+    "HOLDBACK",
+    "LINES",
+    "NOT_SHOP",
+    "OF_BUYER",
+    "OF_OWNER",
+    "OF_SHOP",
+    "ORDER",
+    "PAID",
+    "REFUNDED",
+    "REFUNDED_WHOLE",
+    "SHIPPED",
+    "SHOP",
+    "UNKNOWN_ORDER",
+    "UNKNOWN_SHOP",
+    "Order",
+    "OrderLine",
+    "Shop",
+    "network_fee",
+    "pay_commission",
+    "set_commission",
+    "shares",
     "terms_now",
 ]  # fmt: skip
 
@@ -145,7 +174,7 @@ def apply_pay(ctx: Context, fields: Fields) -> None:
     """The lines' total goes from the buyer into escrow, units of named batches are reserved."""
     shop_id, lines, distributor, demand, led_by, country, currency = fields
     check_free(ctx.draft, ctx.sender)
-    shop = terms_now(ctx, ctx.require(SHOP, shop_id, UNKNOWN_SHOP))
+    shop = terms_now(ctx.draft, ctx.require(SHOP, shop_id, UNKNOWN_SHOP))
     if is_linked(ctx.draft, shop.arbiter, ctx.sender):
         raise Rejected(ARBITER_LINKED)
     total, wanted = _wanted(lines)

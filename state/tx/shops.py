@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from mgsnode.base.errors import Rejected
-from state.context import Context, Fields, time_bounds
+from state.context import CLOCK, Context, Fields, family_ms, pause_of, time_bounds
 from state.draft import Reader
 from state.table import Table, bytes_key, pair_key, text_key
 from state.tx.accounts import account_of, check_free, is_linked
@@ -111,14 +111,15 @@ def figures_of(reader: Reader, shop_id: bytes) -> ShopFigures:
     return reader.get(FIGURES, shop_id) or NO_FIGURES
 
 
-def terms_now(ctx: Context, shop: Shop) -> Shop:
-    """The shop with the terms that hold at this block, what was announced taken in if it is due."""
-    if shop.coming and ctx.now(_FAMILY) >= shop.coming[0][0]:
-        return _with_terms(shop, shop.coming[0][1])
-    return shop
-
-
-def _with_terms(shop: Shop, terms: tuple[int, int, int, int, int, bytes]) -> Shop:
+def terms_now(reader: Reader, shop: Shop) -> Shop:
+    """The shop with the terms that hold in this block, what was announced taken in if it is due."""
+    if not shop.coming:
+        return shop
+    ((from_ms, terms),) = shop.coming
+    clock = reader.get(CLOCK, b"")
+    assert clock is not None, "the genesis sets the clock"
+    if family_ms(pause_of(reader, _FAMILY), clock.live_ms) < from_ms:
+        return shop
     ship, complete, window, holdback_bp, commission_bp, arbiter = terms
     return shop._replace(
         ship_within_ms=ship,
@@ -202,7 +203,7 @@ def apply_shop_terms(ctx: Context, fields: Fields) -> None:
     # From here on nothing can fail.
     from_ms = ctx.now(_FAMILY) + ctx.params["shop_notice_ms"]
     coming = ((from_ms, fields[1:]),)
-    ctx.draft.put(SHOP, shop_id, terms_now(ctx, shop)._replace(coming=coming))
+    ctx.draft.put(SHOP, shop_id, terms_now(ctx.draft, shop)._replace(coming=coming))
     ctx.emit("shop_terms_announced", shop_id, from_ms)
 
 

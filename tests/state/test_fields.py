@@ -26,6 +26,7 @@ from state.fields import (
     Int,
     ListOf,
     Optional,
+    Slug,
     Struct,
     Text,
 )  # fmt: skip
@@ -132,6 +133,7 @@ SAMPLES: dict[type, Any] = {
     ),
     Choice: lambda f: st.sampled_from(f.choices),
     Code: lambda f: st.text("ABXYZ", min_size=f.letters, max_size=f.letters),
+    Slug: lambda f: st.text("az09", min_size=1, max_size=f.bytes_max),
     Bool: lambda _f: st.booleans(),
     Hash32: lambda _f: st.binary(min_size=32, max_size=32),
     Address: lambda _f: st.binary(min_size=32, max_size=32),

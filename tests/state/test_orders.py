@@ -54,9 +54,14 @@ def referral(bp: int) -> Family:
     return Family(90, "test", hooks={"paid": paid, "final": final})
 
 
+def registry_with(family: Family) -> Registry:
+    """The families with `family` in the place of referral."""
+    others = [one for one in standard_registry().families if one.name != "referral"]
+    return Registry((*others, family))
+
+
 def world_with_commission(commission_bp: int, holdback_bp: int) -> tuple[World, bytes]:
-    registry = Registry((*standard_registry().families, referral(commission_bp)))
-    w = World(new_world().genesis, registry)
+    w = World(new_world().genesis, registry_with(referral(commission_bp)))
     terms = {"ship": 60_000, "complete": 60_000, "window": 60_000, "holdback": holdback_bp}
     return w, w.do(SELLER, "shop_open", *shop_fields(**terms), also=[OP1]).txid
 
@@ -149,7 +154,7 @@ def test_a_commission_is_held_shrinks_with_a_refund_and_is_taken_when_final() ->
 
 def test_what_nobody_takes_of_a_commission_is_the_shops() -> None:
     keeper = referral(1_000)._replace(hooks={"paid": referral(1_000).hooks["paid"]})
-    w = World(new_world().genesis, Registry((*standard_registry().families, keeper)))
+    w = World(new_world().genesis, registry_with(keeper))
     terms = {"ship": 60_000, "complete": 60_000, "window": 60_000, "holdback": 0}
     shop = w.do(SELLER, "shop_open", *shop_fields(**terms), also=[OP1]).txid
     before = w.dollars(SELLER)
