@@ -20,6 +20,7 @@ def test_laws_hold_at_each_height_whatever_goes_wrong(seed: int) -> None:
     assert outcome.verdict == "held", f"seed {seed}: {outcome.verdict}: {outcome.why}"
     done = sum(count for name, count in outcome.counts.items() if name.endswith(": done"))
     assert done > 10
+    assert outcome.counts["snapshots begun with"] == 1
     if seed == SEEDS[0]:
         assert outcome.counts["tx gov_evidence: done"] > 0
         assert outcome.counts["eras"] > 0
