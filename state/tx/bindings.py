@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from mgsnode.base.errors import Rejected
-from state.context import Context, Refusal, time_bounds
+from state.context import CLOCK, Context, Refusal, family_ms, pause_of, time_bounds
 from state.draft import Reader
 from state.table import Table, bytes_key, pair_key
 from state.tx.accounts import RECRUITED, is_linked
@@ -116,6 +116,13 @@ NO_PROGRAM: Final = Program(0, b"", b"", 0)
 DEFAULT_CAMPAIGN: Final = Campaign(b"", BINDING_MS_DEFAULT, 0, 0, 0)
 
 
+def family_now(reader: Reader) -> int:
+    """What the family's clock showed at the last block; within due work, the one before."""
+    clock = reader.get(CLOCK, b"")
+    assert clock is not None, "the genesis sets the clock"
+    return family_ms(pause_of(reader, FAMILY_NUMBER), clock.live_ms)
+
+
 def program_of(reader: Reader, shop_id: bytes) -> Program:
     """What the shop offers."""
     return reader.get(PROGRAM, shop_id) or NO_PROGRAM
@@ -151,33 +158,51 @@ def are_unlinked(reader: Reader, buyer: bytes, owner: bytes, distributor: bytes)
     return not any(is_linked(reader, one, other) for one, other in pairs)
 
 
-def bind(ctx: Context, buyer: bytes, distributor: bytes, shop_id: bytes) -> Binding:
-    """Bind the buyer, who is free; the distributor has joined."""
-    now_ms = ctx.now(FAMILY_NUMBER)
-    campaign = program_of(ctx.draft, shop_id).campaign_at(now_ms)
-    until_ms = now_ms + campaign_of(ctx.draft, campaign).binding_ms
-    share_bp = share_of(ctx.draft, distributor, shop_id, now_ms)
-    binding = Binding(distributor, share_bp, campaign, now_ms, until_ms)
+def foresee(reader: Reader, distributor: bytes, shop_id: bytes, now_ms: int) -> Binding:
+    """The binding that a buyer would make now; the distributor has joined."""
+    campaign = program_of(reader, shop_id).campaign_at(now_ms)
+    until_ms = now_ms + campaign_of(reader, campaign).binding_ms
+    share_bp = share_of(reader, distributor, shop_id, now_ms)
+    return Binding(distributor, share_bp, campaign, now_ms, until_ms)
+
+
+def foresee_for_order(
+    reader: Reader,
+    buyer: bytes,
+    owner: bytes,
+    shop_id: bytes,
+    named: tuple[bytes, ...],
+    now_ms: int,
+) -> Binding | None:
+    """What applies to an order paid now: the binding there is, else one with who is named.
+
+    None where nobody brought the buyer, or where two of the parties are linked.
+    """
+    binding = binding_of(reader, buyer, shop_id, now_ms)
+    distributor = binding.distributor if binding else b"".join(named)
+    if not distributor or reader.get(PARTNER, (distributor, shop_id)) is None:
+        return None
+    if not are_unlinked(reader, buyer, owner, distributor):
+        return None
+    return binding or foresee(reader, distributor, shop_id, now_ms)
+
+
+def bind(ctx: Context, buyer: bytes, shop_id: bytes, binding: Binding) -> None:
+    """Bind the buyer, who is free."""
     ctx.draft.put(BINDING, (buyer, shop_id), binding)
-    ctx.involve(distributor)
-    ctx.emit("buyer_bound", buyer, shop_id, distributor, share_bp, until_ms)
-    return binding
+    ctx.involve(binding.distributor)
+    ctx.emit("buyer_bound", buyer, shop_id, binding.distributor, binding.share_bp, binding.until_ms)
 
 
 def binding_for_order(
     ctx: Context, buyer: bytes, owner: bytes, shop_id: bytes, named: tuple[bytes, ...]
 ) -> Binding | None:
-    """What applies to an order being paid: the binding there is, else one with who is named.
-
-    None where nobody brought the buyer, or where two of the parties are linked.
-    """
-    binding = binding_of(ctx.draft, buyer, shop_id, ctx.now(FAMILY_NUMBER))
-    distributor = binding.distributor if binding else b"".join(named)
-    if not distributor or ctx.draft.get(PARTNER, (distributor, shop_id)) is None:
-        return None
-    if not are_unlinked(ctx.draft, buyer, owner, distributor):
-        return None
-    return binding or bind(ctx, buyer, distributor, shop_id)
+    """As `foresee_for_order`; what was not there yet is made."""
+    now_ms = ctx.now(FAMILY_NUMBER)
+    binding = foresee_for_order(ctx.draft, buyer, owner, shop_id, named, now_ms)
+    if binding is not None and binding_of(ctx.draft, buyer, shop_id, now_ms) is None:
+        bind(ctx, buyer, shop_id, binding)
+    return binding
 
 
 def check_recruiter(reader: Reader, address: bytes, recruiter: bytes, shop_id: bytes) -> None:

@@ -224,18 +224,23 @@ def _second(
     before = ctx.draft.get(DEPTHS, b"") or Depths(())
     if not before.seen or before.seen[-1][1] != depth:
         ctx.draft.put(DEPTHS, b"", Depths((*before.seen, (ctx.time_ms, depth))))
-    if depth < 2 or not partner.recruiter:
+    if depth < 2:
         return (), 0
-    if not _is_far(ctx.draft, partner.recruiter[0], order, shop):
-        return (), 0
-    return partner.recruiter, ctx.params["refer_second_bps"]
+    return second_level(ctx.draft, partner, order.buyer, shop.owner, ctx.params["refer_second_bps"])
 
 
-def _is_far(reader: Reader, recruiter: bytes, order: Order, shop: Shop) -> bool:
+def second_level(
+    reader: Reader, partner: Partner, buyer: bytes, owner: bytes, second_bps: int
+) -> tuple[tuple[bytes, ...], int]:
+    """(recruiter, share of the commission): nobody where it is linked to buyer or owner."""
+    if not partner.recruiter or not is_far(reader, partner.recruiter[0], buyer, owner):
+        return (), 0
+    return partner.recruiter, second_bps
+
+
+def is_far(reader: Reader, recruiter: bytes, buyer: bytes, owner: bytes) -> bool:
     """Whether the recruiter is linked to neither buyer nor owner."""
-    return not (
-        is_linked(reader, recruiter, order.buyer) or is_linked(reader, recruiter, shop.owner)
-    )
+    return not (is_linked(reader, recruiter, buyer) or is_linked(reader, recruiter, owner))
 
 
 def on_refunded(ctx: Context, order_id: bytes, amount: int) -> None:
@@ -279,7 +284,7 @@ def on_final(ctx: Context, order_id: bytes) -> None:
         ctx.draft.put(SALE, order_id, sale._replace(status=VOID))
         ctx.emit("commission_void", order_id, sale.distributor)
         return
-    if sale.recruiter and not _is_far(ctx.draft, sale.recruiter[0], order, shop):
+    if sale.recruiter and not is_far(ctx.draft, sale.recruiter[0], order.buyer, shop.owner):
         sale = sale._replace(recruiter=(), second_bps=0)
     commission = held(ctx.draft, ORDERS, order_id, COMMISSION)
     _use(ctx, sale, commission)

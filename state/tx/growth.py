@@ -15,10 +15,10 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from mgsnode.base.limits import INT_MAX
-from state.context import CLOCK, Context, family_ms, pause_of
+from state.context import Context
 from state.draft import Reader
 from state.table import Table, bytes_key, pair_key
-from state.tx.bindings import DAY_MS, FAMILY_NUMBER
+from state.tx.bindings import DAY_MS, FAMILY_NUMBER, family_now
 
 DOLLAR: Final = 1_000_000
 WINDOW_MS: Final = 360 * DAY_MS
@@ -179,13 +179,6 @@ def level_of(growth: Growth, now_ms: int) -> int:
         ):
             return number
     return 0
-
-
-def family_now(reader: Reader) -> int:
-    """What the family's clock showed at the last block; within due work, the one before."""
-    clock = reader.get(CLOCK, b"")
-    assert clock is not None, "the genesis sets the clock"
-    return family_ms(pause_of(reader, FAMILY_NUMBER), clock.live_ms)
 
 
 def level_bps(reader: Reader, distributor: bytes) -> int:

@@ -47,6 +47,7 @@ from state.tx.bindings import (
     binding_of,
     check_recruiter,
     check_time,
+    foresee,
     program_of,
     share_of,
 )
@@ -183,11 +184,12 @@ def apply_bind(ctx: Context, fields: Fields) -> None:
     ctx.require(PARTNER, (distributor, shop_id), NOT_JOINED)
     if not are_unlinked(ctx.draft, ctx.sender, shop.owner, distributor):
         raise Rejected(PARTIES_LINKED)
-    binding = binding_of(ctx.draft, ctx.sender, shop_id, ctx.now(FAMILY_NUMBER))
+    now_ms = ctx.now(FAMILY_NUMBER)
+    binding = binding_of(ctx.draft, ctx.sender, shop_id, now_ms)
     if binding is not None:
         raise Rejected(ALREADY_BOUND, until_ms=binding.until_ms)
     # From here on nothing can fail.
-    bind(ctx, ctx.sender, distributor, shop_id)
+    bind(ctx, ctx.sender, shop_id, foresee(ctx.draft, distributor, shop_id, now_ms))
 
 
 def apply_storefront(ctx: Context, fields: Fields) -> None:
