@@ -87,6 +87,8 @@ def _check_accounts(genesis: Genesis) -> None:
     for gateway in genesis.gateways:
         if issued[gateway.name] > gateway.cap:
             raise ConfigError(f"gateways ({gateway.name}).cap: its genesis dollars exceed it")
+        if issued[gateway.name] > gateway.attested:
+            raise ConfigError(f"gateways ({gateway.name}).attested: its genesis dollars exceed it")
     tokens = sum(a.token for a in genesis.accounts) + sum(g.bond for g in genesis.gateways)
     if tokens > dict(genesis.token)["sale"]:
         raise ConfigError("token.sale: accounts and bonds hold more")

@@ -26,8 +26,13 @@ TERMS: Final[dict[str, Any]] = {
     "holdback_bp": 1_000,
     "commission_bp": 500,
 }
-PARAMS: Final = {"redeem_deadline_ms": 60_000, "contest_ms": 60_000}
 DOLLAR: Final = 1_000_000
+# A year's trade passes in minutes: no issue of it waits a day for the others' veto.
+PARAMS: Final = {
+    "redeem_deadline_ms": 60_000,
+    "contest_ms": 60_000,
+    "issue_threshold": 10_000_000 * DOLLAR,
+}
 CENT: Final = 10_000
 REDEEMED_SHARE: Final = 4  # the shop redeems one part in four of its takings
 _CAP_LOWEST: Final = 10_000_000 * DOLLAR

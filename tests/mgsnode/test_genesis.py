@@ -159,6 +159,10 @@ def to_main(gateways: int) -> Change:
         (put("accounts", 0, "dollar", value="0"), 'is "" where dollar is 0'),
         (put("accounts", 0, "dollar", value=str(2**63)), "accounts[0].dollar: more than"),
         (put("accounts", 0, "dollar", value=str(2**63 - 1)), "its genesis dollars exceed it"),
+        (
+            put("gateways", 0, "attested", value="1"),
+            "gateways (albion).attested: its genesis dollars exceed it",
+        ),
         (put("accounts", 0, "token", value=str(2**63 - 1)), "token.sale: accounts and bonds"),
         (put("token", "mining", value=str(2**63 - 1)), "together more than"),
         (put("params", "x", value=1), "params.x: input should be a valid string"),

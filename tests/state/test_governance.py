@@ -31,6 +31,7 @@ from tests.state.scenarios.governance import (  # fmt: skip
     said,
     vote_key,
 )
+from tests.state.scenarios.reserves import attest, end_period, fund_attestors
 from tests.state.world import DOLLAR, Person, World, make_genesis, reason
 
 
@@ -116,7 +117,12 @@ def test_a_joiner_issues_and_votes_and_counts() -> None:
     w = world()
     done(w, "join", join_args(w))
     (operator,) = fund(w, "op-nova")
-    assert w.do(operator, "dollar_issue", ALICE.address, DOLLAR, bytes(32)).code == 0
+    issue = (ALICE.address, DOLLAR, bytes(32))
+    assert reason(w, w.do(operator, "dollar_issue", *issue)) == "ROOM_EXCEEDED"
+    fund_attestors(w)
+    end_period(w)
+    attest(w, DOLLAR, gateway="nova")
+    assert w.do(operator, "dollar_issue", *issue).code == 0
     asked = _proposed(w, "set_param", ("fee_base", 2_000))
     assert w.do(operator, "gov_vote", asked, True).code == 0
     w.do(OP1, "gov_vote", asked, True)
