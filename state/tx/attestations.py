@@ -25,7 +25,9 @@ from state.table import Table, bytes_key
 from state.tx.accounts import is_linked
 from state.tx.gateways import (
     ATTESTOR,
+    ATTESTOR_LINKED,
     GATEWAY,
+    NOT_ATTESTOR,
     NOT_OPERATOR,
     UNKNOWN_GATEWAY,
     is_listed,
@@ -47,8 +49,6 @@ from state.tx.room import (
 )
 from state.tx.trials import trial_at
 
-NOT_ATTESTOR: Final = (1_302, "NOT_ATTESTOR")
-ATTESTOR_LINKED: Final = (1_303, "ATTESTOR_LINKED")
 UNKNOWN_INSTANT: Final = (1_304, "UNKNOWN_INSTANT")
 BAD_EXPIRY: Final = (1_305, "BAD_EXPIRY")
 NOT_DOWNWARDS: Final = (1_306, "NOT_DOWNWARDS")

@@ -35,7 +35,6 @@ from state.tx.gateways import (
     OPERATOR,
     SUSPENDED,
     UNKNOWN_GATEWAY,
-    Gateway,
     operated_by,
     standing_of,
 )
@@ -51,8 +50,6 @@ from state.tx.leaving import (
 from state.tx.membership import GATEWAY_STATUS
 from state.tx.netting import clear
 from state.tx.obligations import (
-    ATTESTOR_LINKED,
-    NOT_ATTESTOR,
     OBLIGATION,
     OBLIGATION_DEADLINE,
     OBLIGATION_STATUS,
@@ -81,6 +78,7 @@ from state.tx.positions import (
     change_position,
     position_of,
 )
+from state.tx.room import room_of
 
 ASSUME_FROM_ITSELF: Final = (1_106, "ASSUME_FROM_ITSELF")
 ASSUME_TOO_MUCH: Final = (1_107, "ASSUME_TOO_MUCH")
@@ -188,12 +186,6 @@ def _apply_genesis(ctx: Context, _genesis: Genesis) -> None:
 # Assuming ----------------------------------------------------------------------------------
 
 
-def _room(reader: Reader, name: str, gateway: Gateway) -> int:
-    """What a gateway may still stand for; the reserves family's figure takes its place."""
-    sums = position_of(reader, name)
-    return gateway.cap - sums.owed - sums.waiting
-
-
 def _why_not_assume(ctx: Context, name: str, giver: str, amount: int) -> Fault | None:
     gateway = ctx.draft.get(GATEWAY, name)
     if gateway is None or ctx.draft.get(GATEWAY, giver) is None:
@@ -209,7 +201,7 @@ def _why_not_assume(ctx: Context, name: str, giver: str, amount: int) -> Fault |
     free = position_of(ctx.draft, giver).position - open_of(ctx.draft, giver).owed
     if amount > free:
         return ASSUME_TOO_MUCH, {"gateway": giver, "free": str(free), "needed": str(amount)}
-    room = _room(ctx.draft, name, gateway)
+    room = room_of(ctx.draft, ctx.params, name, ctx.time_ms).room
     if amount > room:
         return ASSUME_NO_ROOM, {"gateway": name, "room": str(room), "needed": str(amount)}
     ever = position_of(ctx.draft, name).assumed, position_of(ctx.draft, giver).assumed_away
@@ -442,8 +434,8 @@ FAMILY: Final = Family(
     kinds=KINDS,
     tables=(OBLIGATION, OBLIGATIONS_OPEN, WINDOW, NEXT, ASSUMED),
     refusals=(
-        UNKNOWN_OBLIGATION, OBLIGATION_STATUS, OBLIGATION_DEADLINE, NOT_ATTESTOR,
-        ATTESTOR_LINKED, ASSUME_FROM_ITSELF, ASSUME_TOO_MUCH, ASSUME_NO_ROOM,
+        UNKNOWN_OBLIGATION, OBLIGATION_STATUS, OBLIGATION_DEADLINE, ASSUME_FROM_ITSELF,
+        ASSUME_TOO_MUCH, ASSUME_NO_ROOM,
     ),
     params=(
         ParamSpec(

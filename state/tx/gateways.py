@@ -22,6 +22,8 @@ UNKNOWN_GATEWAY: Final = (301, "UNKNOWN_GATEWAY")
 NOT_OPERATOR: Final = (302, "NOT_OPERATOR")
 GATEWAY_NOT_ACTIVE: Final = (303, "GATEWAY_NOT_ACTIVE")
 ISSUING_STOPPED: Final = (304, "ISSUING_STOPPED")
+NOT_ATTESTOR: Final = (305, "NOT_ATTESTOR")
+ATTESTOR_LINKED: Final = (306, "ATTESTOR_LINKED")
 
 # A suspended gateway issues nothing and has no vote in governance; a leaving one winds up, and
 # has left when its position and what is open are zero.
@@ -277,7 +279,10 @@ FAMILY: Final = Family(
     number=3,
     name="gateways",
     tables=(GATEWAY, OPERATOR, ROLE, ERA, CHAIN, STANDING),
-    refusals=(UNKNOWN_GATEWAY, NOT_OPERATOR, GATEWAY_NOT_ACTIVE, ISSUING_STOPPED),
+    refusals=(
+        UNKNOWN_GATEWAY, NOT_OPERATOR, GATEWAY_NOT_ACTIVE, ISSUING_STOPPED, NOT_ATTESTOR,
+        ATTESTOR_LINKED,
+    ),
     events=(
         EventSpec(
             "gateway_stopped",
@@ -297,4 +302,4 @@ FAMILY: Final = Family(
     genesis=_apply_genesis,
     carry=_carry,
     hooks={"period_closed": _on_period_closed},
-)
+)  # fmt: skip

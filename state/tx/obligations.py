@@ -35,7 +35,9 @@ from state.tx.accounts import is_linked
 from state.tx.gateways import (
     ACTIVE,
     ATTESTOR,
+    ATTESTOR_LINKED,
     GATEWAY,
+    NOT_ATTESTOR,
     NOT_OPERATOR,
     Gateway,
     allow_issuing,
@@ -61,8 +63,6 @@ from state.tx.tokens import liable_bond, slash_bond
 UNKNOWN_OBLIGATION: Final = (1_101, "UNKNOWN_OBLIGATION")
 OBLIGATION_STATUS: Final = (1_102, "OBLIGATION_STATUS")
 OBLIGATION_DEADLINE: Final = (1_103, "OBLIGATION_DEADLINE")
-NOT_ATTESTOR: Final = (1_104, "NOT_ATTESTOR")
-ATTESTOR_LINKED: Final = (1_105, "ATTESTOR_LINKED")
 
 OPEN, OVERDUE, CLAIMED, CONTESTED = "open", "overdue", "claimed", "contested"
 SETTLED, LAPSED = "settled", "lapsed"

@@ -22,10 +22,8 @@ from state.fields import Address, Amount, Hash32, Int, Optional, Struct, Text, g
 from state.registry import EventSpec, Family, Kind, Law
 from state.tx.attestations import (
     ATTESTATION,
-    ATTESTOR_LINKED,
     BAD_EXPIRY,
     BAD_WITHDRAWAL_TIME,
-    NOT_ATTESTOR,
     NOT_DOWNWARDS,
     ROOM_EXCEEDED,
     TOO_MANY_WITHDRAWALS,
@@ -287,7 +285,7 @@ FAMILY: Final = Family(
     kinds=KINDS,
     tables=(ATTESTATION, ATTESTED, RESERVE, TRIAL, CHAIN_TRIAL, INSTANT, ISSUE, BARRED),
     refusals=(
-        ROOM_EXCEEDED, NOT_ATTESTOR, ATTESTOR_LINKED, UNKNOWN_INSTANT, BAD_EXPIRY, NOT_DOWNWARDS,
+        ROOM_EXCEEDED, UNKNOWN_INSTANT, BAD_EXPIRY, NOT_DOWNWARDS,
         BAD_WITHDRAWAL_TIME, TOO_MANY_WITHDRAWALS, UNKNOWN_ISSUE, ISSUE_STATUS, ISSUE_DEADLINE,
         OWN_ISSUE, VETO_BARRED, NOT_STOPPED,
     ),
