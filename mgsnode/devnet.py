@@ -36,16 +36,16 @@ _LAYOUT = (("mining", 40), ("sale", 25), ("promotion", 15), ("foundation", 10), 
 
 # (name, country, currencies); the order is the order of the validators.
 GATEWAYS: Final = (
-    ("albion", "GB", ("GBP",)),
-    ("danube", "AT", ("EUR",)),
-    ("lutetia", "FR", ("EUR",)),
-    ("rhenus", "DE", ("EUR",)),
-    ("hibernia", "IE", ("EUR",)),
-    ("batavia", "NL", ("EUR",)),
-    ("helvetia", "CH", ("CHF",)),
-    ("australis", "AU", ("AUD",)),
-    ("norge", "NO", ("NOK",)),
-    ("nihon", "JP", ("JPY",)),
+    ("albion", "GB", ("USD", "GBP")),
+    ("danube", "AT", ("USD", "EUR")),
+    ("lutetia", "FR", ("USD", "EUR")),
+    ("rhenus", "DE", ("USD", "EUR")),
+    ("hibernia", "IE", ("USD", "EUR")),
+    ("batavia", "NL", ("USD", "EUR")),
+    ("helvetia", "CH", ("USD", "CHF")),
+    ("australis", "AU", ("USD", "AUD")),
+    ("norge", "NO", ("USD", "NOK")),
+    ("nihon", "JP", ("USD", "JPY")),
 )
 HOLDERS: Final = ("anna", "bruno", "chloe", "daichi", "elena", "farid")
 

@@ -35,8 +35,8 @@ from state.tx.orders import (
     OrderLine,
     Shop,
 )  # fmt: skip
+from state.tx.payouts import REDEMPTION, Redemption
 from state.tx.positions import POSITION, Position, position_of
-from state.tx.redemptions import REDEMPTION, Redemption
 
 K = TypeVar("K")
 R = TypeVar("R")

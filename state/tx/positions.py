@@ -34,6 +34,7 @@ class Position(NamedTuple):
     assumed_away: int  # to others, from others
     assumed: int
     waiting: int  # Q of F1: issues that wait for their time
+    asked: int  # what was ever asked of it in redemptions
 
     @property
     def position(self) -> int:
@@ -63,7 +64,8 @@ REFERENCE: Final[Table[tuple[tuple[int, bytes], str], Reference]] = Table(
     Reference,
     pair_key(pair_key(int_key(1), bytes_key()), text_key()),
 )
-NO_POSITION: Final = Position(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+_PLACE: Final = {field: place for place, field in enumerate(Position._fields)}
+NO_POSITION: Final = Position(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
 
 def position_of(reader: Reader, gateway: str) -> Position:
@@ -73,8 +75,10 @@ def position_of(reader: Reader, gateway: str) -> Position:
 
 def change_position(ctx: Context, name: str, **by: int) -> None:
     """Add to a gateway's sums, by name."""
-    before = position_of(ctx.draft, name)
-    after = before._replace(**{field: getattr(before, field) + more for field, more in by.items()})
+    sums = list(position_of(ctx.draft, name))
+    for field, more in by.items():
+        sums[_PLACE[field]] += more
+    after = Position._make(sums)
     assert min(after) >= 0, "no sum of a position falls below zero"
     ctx.draft.put(POSITION, name, after)
     ctx.fire("position_changed", name)

@@ -293,7 +293,7 @@ async def test_a_shop_an_order_and_a_redemption_can_be_read(wallet: Wallet) -> N
         [item] = (await wallet.call("order_list", **params))["items"]
         assert item["order"] == order["txid"]
     redeem = await wallet.send(
-        ALICE, "dollar_redeem", gateway="north", amount="20000000", currency="GBP",
+        ALICE, "dollar_redeem", gateway="north", amount="20000000", currency="USD",
         payout_hash="ab" * 32,
     )  # fmt: skip
     assert redeem["status"] == "committed"

@@ -7,7 +7,7 @@ import pytest
 from state import execute
 from state.context import CLOCK, DUE
 from state.tx.orders import ORDER
-from state.tx.redemptions import REDEMPTION
+from state.tx.payouts import REDEMPTION
 from tests.state.scenarios.base import ALICE, BOB, LINES, NETWORK_TERMS, OP1, SELLER, new_world
 from tests.state.scenarios.orders import _completed, _paid, _pay, _shipped, open_shop
 from tests.state.scenarios.redemptions import _asked, _claimed

@@ -16,8 +16,8 @@ from state.tx.accounts import ACCOUNT
 from state.tx.gateways import ERA, GATEWAY, OPERATOR
 from state.tx.money import HOLD, TOTALS
 from state.tx.orders import LINES, ORDER, REFUNDED, SHOP
+from state.tx.payouts import REDEMPTION
 from state.tx.positions import POSITION
-from state.tx.redemptions import REDEMPTION
 from state.tx.shops import FIGURES, ShopFigures
 from tests.state.scenarios.base import ALICE, ARBITER, BOB, NOTHING, OP0, OP1, SELLER, new_world
 from tests.state.scenarios.orders import _completed, _shipped, shop_fields

@@ -23,7 +23,7 @@ from state.tx.orders import (
     set_commission,
     shares,
 )
-from state.tx.redemptions import REDEMPTION
+from state.tx.payouts import REDEMPTION
 from state.tx.shops import figures_of
 from tests.state import test_laws
 from tests.state.scenarios.base import ALICE, ARBITER, BOB, NOTHING, OP1, SELLER, new_world

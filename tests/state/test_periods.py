@@ -12,8 +12,8 @@ from state.execute import check_due
 from state.tx.gateways import GATEWAY, STANDING, Standing, allow_issuing, stop_issuing
 from state.tx.money import totals_of
 from state.tx.orders import ORDER
+from state.tx.payouts import REDEMPTION
 from state.tx.periods import CLOSED, period_of
-from state.tx.redemptions import REDEMPTION
 from tests.state.scenarios.base import ALICE, ARBITER, BOB, OP0, OP1, fund, new_world
 from tests.state.scenarios.governance import done
 from tests.state.scenarios.orders import _paid
