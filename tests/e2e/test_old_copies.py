@@ -39,7 +39,7 @@ pytestmark = pytest.mark.e2e
 ALL = (0, 1, 2, 3)
 GO_ON_S = 40.0
 SILENCE_S = 4  # several view timeouts, in which something would have been decided
-BLOCKS = 20  # that a copy is old
+BLOCKS = 12  # that a copy is old
 
 
 @pytest.fixture(scope="module")

@@ -34,7 +34,7 @@ from tests.e2e.support import (
 pytestmark = pytest.mark.e2e
 RENEWED, GONE, NEW = "albion", "rhenus", "hibernia"
 LEFT = ("danube", "lutetia")
-STANDS_S = 4  # several view timeouts without a block
+STANDS_S = 3  # several view timeouts without a block
 BOND = 5_000_000
 
 
@@ -111,7 +111,7 @@ def make_homes(net: Localnet, root: Path, out: Path, port: int) -> Localnet:
         configure(node, "port = 26600", f"port = {p2p}")
         configure(node, "port = 26601", f"port = {p2p + 1}")
         configure(node, "view_timeout_ms = 4000", f"view_timeout_ms = {VIEW_TIMEOUT_MS}")
-        mgsnode("config", "check", "--home", root / name)
+    mgsnode("config", "check", "--home", root / RENEWED)
     return Localnet.open(root)
 
 
@@ -119,7 +119,7 @@ def test_a_chain_that_lost_its_quorum_goes_on_from_its_last_certified_height(
     net: Localnet, tmp_path: Path
 ) -> None:
     with Bank(net) as bank:
-        bank.go_on(more=60)
+        bank.go_on(more=24)
         lose_two(net, bank)
     before, last = accounts(net, 1), height(net, 1)
     position = call(net.nodes[1].rpc, "gateway_get", [GONE])
@@ -161,7 +161,7 @@ def test_a_chain_that_lost_its_quorum_goes_on_from_its_last_certified_height(
         kept = ("bond", "cap", "owed", "operator", "owner_hash")
         assert [gone.get(key) for key in kept] == [position.get(key) for key in kept]
         with Bank(following) as bank:
-            bank.go_on(more=60)
+            bank.go_on(more=24)
             following.kill(3)  # a fault is borne again
             bank.go_on(seconds=40)
             following.restart(3)
