@@ -1,11 +1,13 @@
 """The vote journal's records and how a life is recovered from them. Pure: bytes in, values out.
 
 A frame is `length(4) ‖ crc32(4) ‖ seq(8) ‖ payload`, big-endian; the checksum covers seq and
-payload, seq rises by one. The payload is a record, or all records of one write: a disk may
-keep the end of a write that was cut and not its beginning. A frame that ends beyond the file,
-or is bad with nothing good behind it, is such a write: it was never spoken of, so it is
-dropped. A bad frame *before* a good one is corruption: stop (case 40). The file itself, its
-syncing and the vote key belong to `mgsnode/guard.py`. Rules R5 and R6.
+payload, seq rises by one from a number that nobody can guess: else whoever may put bytes into a
+block could put a frame there, and a torn body would count as corruption. The payload is a
+record, or all records of one write: a disk may keep the end of a write that was cut and not its
+beginning. A frame that ends beyond the file, or is bad with nothing good behind it, is such a
+write: it was never spoken of, so it is dropped. A bad frame *before* a good one is corruption:
+stop (case 40). The file itself, its syncing and the vote key belong to `mgsnode/guard.py`. Rules
+R5 and R6.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from mgsnode.base.limits import FRAME_BYTES_MAX
 
 FORMAT = 1
 _HEAD = struct.Struct(">IIQ")
+_FRAMES_MAX = 2**32  # of one segment, which holds some ten thousand at most
 
 
 class Opened(NamedTuple):
@@ -139,7 +142,7 @@ def read_journal(raw: bytes) -> Reading:
         records.extend(_open_records(payload))
         offset += _HEAD.size + len(payload)
         seq += 1
-    if _good_frame_after(raw, offset):
+    if _good_frame_after(raw, offset, seq if records else None):
         raise Corrupt(f"vote journal: a bad record at byte {offset} stands before a good one")
     return Reading(tuple(records), offset, seq)
 
@@ -157,10 +160,15 @@ def _frame_at(raw: bytes, offset: int) -> tuple[int, bytes] | None:
     return seq, raw[offset + _HEAD.size : end]
 
 
-def _good_frame_after(raw: bytes, offset: int) -> bool:
+def _good_frame_after(raw: bytes, offset: int, seq: int | None) -> bool:
+    """Whether a sound frame of this journal, later than `seq` (None: any), stands behind."""
     if not raw[offset:].strip(b"\0"):
         return False
-    return any(_frame_at(raw, at) is not None for at in range(offset, len(raw) - _HEAD.size))
+    for at in range(offset, len(raw) - _HEAD.size):
+        frame = _frame_at(raw, at)
+        if frame is not None and (seq is None or 0 <= frame[0] - seq < _FRAMES_MAX):
+            return True
+    return False
 
 
 def _open_records(payload: bytes) -> list[Record]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -70,7 +71,9 @@ def create_journal(folder: Path, genesis_hash: bytes, public_key: bytes) -> None
     except FileExistsError:
         raise ConfigError(f"{path} exists: a journal is never made anew for a key") from None
     with os.fdopen(descriptor, "wb") as file:
-        file.write(encode_record(0, Opened(FORMAT, genesis_hash, public_key)))
+        # From here on frames are numbered: blocks carry foreign bytes, but not these numbers.
+        first_seq = secrets.randbits(62)
+        file.write(encode_record(first_seq, Opened(FORMAT, genesis_hash, public_key)))
         file.flush()
         os.fsync(file.fileno())
     _sync_folder(folder)
@@ -174,7 +177,8 @@ class Guard:
     def _rewrite(self) -> None:
         """A new segment with what still binds; the old one is replaced when it is on disk."""
         records = live_records(self.recovered, decided=self._decided)
-        data = b"".join(encode_record(seq, record) for seq, record in enumerate(records))
+        numbered = enumerate(records, self._seq)
+        data = b"".join(encode_record(seq, record) for seq, record in numbered)
         fresh = self._folder / (JOURNAL_FILE + ".new")
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         _write(descriptor, data)
@@ -182,7 +186,8 @@ class Guard:
         fresh.replace(self._folder / JOURNAL_FILE)
         _sync_folder(self._folder)
         os.close(self._file)
-        self._file, self._seq, self._bytes = descriptor, len(records), len(data)
+        self._file, self._bytes = descriptor, len(data)
+        self._seq += len(records)
         self.syncs += 2
         self.bytes_written += len(data)
 

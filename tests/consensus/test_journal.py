@@ -14,6 +14,7 @@ from consensus.journal import (
     Left,
     Made,
     Opened,
+    Reading,
     Record,
     Recovered,
     Voted,
@@ -103,6 +104,19 @@ def test_whatever_sectors_of_the_last_write_are_lost_it_is_dropped_as_a_whole(  
         torn[start:end] = bytes(max(0, end - start))
     records = read_journal(bytes(torn)).records
     assert len(records) == (3 if torn == raw else 1)
+
+
+@pytest.mark.parametrize("seq", [0, 1, 2, 10**6, 2**63])
+def test_a_frame_that_somebody_put_into_a_block_is_none_of_the_journals(
+    seq: int,
+) -> None:  # case 40
+    first = 0x2F3A_9C11_7E55_0D42  # as `init` draws it
+    foreign = encode_record(seq, OPENED)
+    synced = encode_record(first, OPENED)
+    torn = synced + encode_records(first + 1, (Body(b"n" * 32, b"x" * 600 + foreign + b"x"),))[:-1]
+    assert read_journal(torn) == Reading((OPENED,), len(synced), first + 1)
+    with pytest.raises(Corrupt):
+        read_journal(torn + encode_record(first + 2, OPENED))
 
 
 @given(lives(), st.data())

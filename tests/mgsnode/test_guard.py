@@ -244,6 +244,22 @@ def test_a_cut_journal_is_written_on_from_its_good_end(opened: Opener, folder: P
     assert opened().recovered == guard.recovered
 
 
+def test_case_40_the_numbers_of_frames_cannot_be_guessed_and_go_on_in_a_new_segment(
+    opened: Opener, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guard = opened()
+    other = tmp_path / "other"
+    create_journal(other, CHAIN, KEYS[ME].public_key)
+    raws = [(place / JOURNAL_FILE).read_bytes() for place in (folder, other)]
+    mine, theirs = (read_journal(raw).next_seq for raw in raws)
+    assert abs(mine - theirs) > 2**32  # by chance once in a thousand million times
+    monkeypatch.setattr(module, "_SEGMENT_BYTES_MAX", 1)
+    guard.decided(1)
+    for height in (2, 3):
+        guard.remember([voted(Signed.PREPARE, 0, height, header(height))])
+    assert mine < read_journal((folder / JOURNAL_FILE).read_bytes()).next_seq < mine + 100
+
+
 def test_case_39_a_write_whose_beginning_the_disk_lost_is_dropped_as_a_whole(
     opened: Opener, folder: Path
 ) -> None:

@@ -43,6 +43,7 @@ class SimDisk:
     def __init__(self, random: Random) -> None:
         self._random = random
         self.journal = b""
+        self.first_seq = random.getrandbits(62)
         self.blocks: list[Stored] = []
         self.torn = self.syncs = self.rewrites = 0
         self._unsynced: list[_Unsynced] = []
@@ -127,7 +128,8 @@ class SimGuard(Guard):
     ) -> None:
         self._key = key  # type: ignore[assignment]  # anything that signs
         if not disk.journal:
-            disk.journal = encode_record(0, Opened(FORMAT, genesis_hash, self.public_key))
+            opened = Opened(FORMAT, genesis_hash, self.public_key)
+            disk.journal = encode_record(disk.first_seq, opened)
         reading = read_journal(disk.journal)
         disk.write_again(reading.good_bytes, cut())
         self.recovered = recover(reading.records)
@@ -150,6 +152,8 @@ class SimGuard(Guard):
 
     def _rewrite(self) -> None:
         records = live_records(self.recovered, decided=self._decided)
-        data = b"".join(encode_record(seq, record) for seq, record in enumerate(records))
+        numbered = enumerate(records, self._seq)
+        data = b"".join(encode_record(seq, record) for seq, record in numbered)
         self._disk.replace(data, self._cut())
-        self._seq, self._bytes = len(records), len(data)
+        self._bytes = len(data)
+        self._seq += len(records)

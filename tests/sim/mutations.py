@@ -239,8 +239,13 @@ MUTATIONS = (
          "min(self.config.view_timeout_ms << min(self.backoff, 16), VIEW_TIMEOUT_MS_MAX)",
          "self.config.view_timeout_ms << min(self.backoff, 16)"),
     _one("a bad record is skipped over", "journal.py",
-         "    if _good_frame_after(raw, offset):", "    if False:"),
+         "    if _good_frame_after(raw, offset, seq if records else None):", "    if False:"),
+    _one("any frame-like bytes are a later record", "journal.py",
+         "if frame is not None and (seq is None or 0 <= frame[0] - seq < _FRAMES_MAX):",
+         "if frame is not None:"),
     # The guard, by its own tests
+    _one("guard: a new segment is numbered from nothing", "mgsnode/guard.py",
+         "numbered = enumerate(records, self._seq)", "numbered = enumerate(records)"),
     _one("guard: records of one write in frames of their own", "mgsnode/guard.py",
          "        frame = encode_records(self._seq, records)\n        self._seq += 1\n",
          "        pairs = enumerate(records, self._seq)\n"
