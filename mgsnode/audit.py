@@ -18,7 +18,13 @@ from consensus.journal import read_journal, recover
 from mgsnode.base.block import Block, Certificate, Header, encode_block
 from mgsnode.base.codec import decode_stored, encode
 from mgsnode.base.errors import ConfigError, Corrupt, Malformed
-from mgsnode.base.genesis import Carried, Genesis, GenesisAccount, GenesisGateway
+from mgsnode.base.genesis import (
+    Carried,
+    Genesis,
+    GenesisAccount,
+    GenesisGateway,
+    GenesisVesting,
+)
 from mgsnode.base.limits import WINDOW
 from mgsnode.base.validators import bitmap_of
 from mgsnode.client import Client, RpcFailure, Unreachable
@@ -154,6 +160,7 @@ def open_genesis(raw: bytes) -> Genesis:
             gateways=tuple(GenesisGateway._make(row) for row in plain.gateways),
             accounts=tuple(GenesisAccount._make(row) for row in plain.accounts),
             carried=tuple(Carried._make(row) for row in plain.carried),
+            vesting=tuple(GenesisVesting._make(row) for row in plain.vesting),
         )
         if parse_genesis(genesis_text(genesis).encode()) == genesis:
             return genesis

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from mgsnode.base.errors import ConfigError
-from mgsnode.base.genesis import Genesis, GenesisAccount, GenesisGateway
+from mgsnode.base.genesis import Genesis, GenesisAccount, GenesisGateway, GenesisVesting
 from mgsnode.base.hashing import address_of, digest
 from mgsnode.base.keys import SigningKey
 from mgsnode.base.limits import VALIDATORS_MAX
@@ -33,6 +33,9 @@ _HOLDER_DOLLARS = 100_000 * MICRO
 _HOLDER_TOKENS = 10_000 * MICRO
 _SUPPLY = 1_000_000_000 * MICRO  # micro-MGS
 _LAYOUT = (("mining", 40), ("sale", 25), ("promotion", 15), ("foundation", 10), ("team", 10))  # %
+
+# The whole of it for one holder: amount, cliff, end.
+_TEAM = (_SUPPLY * dict(_LAYOUT)["team"] // 100, 365 * 86_400_000, 4 * 365 * 86_400_000)
 
 # (name, country, currencies); the order is the order of the validators.
 GATEWAYS: Final = (
@@ -144,6 +147,7 @@ def dev_genesis(
         officers=tuple(map(dev_address, OFFICERS)),
         token=tuple((name, _SUPPLY * share // 100) for name, share in _LAYOUT),
         params=tuple(sorted((params or {}).items())),
+        vesting=(GenesisVesting("team", dev_address(HOLDERS[-1]), *_TEAM),),
     )
 
 

@@ -23,6 +23,7 @@ from mgsnode.base.genesis import (
     Genesis,
     GenesisAccount,
     GenesisGateway,
+    GenesisVesting,
 )
 from mgsnode.base.limits import INT_MAX, VALIDATORS_MAX
 from mgsnode.genesis_check import check_genesis
@@ -76,6 +77,16 @@ class TokenDocument(_Model):
     team: Decimal
 
 
+class VestingDocument(_Model):
+    """Tokens that come free little by little, as it is written."""
+
+    purpose: Literal["sale", "promotion", "foundation", "team"]
+    holder: str
+    amount: Decimal
+    cliff_ms: Annotated[int, Field(ge=0)]
+    end_ms: Annotated[int, Field(ge=1)]
+
+
 class CarriedDocument(_Model):
     """The end of the chain whose state is carried over, as it is written."""
 
@@ -101,10 +112,14 @@ class GenesisDocument(_Model):
     officers: list[str]
     token: TokenDocument
     params: dict[str, Decimal]
+    vesting: list[VestingDocument] = []
     carried: CarriedDocument | None = None
 
 
-_MODELS = (GenesisDocument, GatewayDocument, AccountDocument, TokenDocument, CarriedDocument)
+_MODELS = (
+    GenesisDocument, GatewayDocument, AccountDocument, TokenDocument, VestingDocument,
+    CarriedDocument,
+)  # fmt: skip
 
 
 def load_genesis(path: Path) -> Genesis:
@@ -207,6 +222,16 @@ def _value_of(document: GenesisDocument) -> Genesis:
             for name, text in sorted(document.params.items())
         ),
         carried=_carried(document.carried),
+        vesting=tuple(
+            GenesisVesting(
+                purpose=entry.purpose,
+                holder=_address(entry.holder, hrp, f"vesting[{i}].holder"),
+                amount=_amount(entry.amount, f"vesting[{i}].amount"),
+                cliff_ms=entry.cliff_ms,
+                end_ms=entry.end_ms,
+            )
+            for i, entry in enumerate(document.vesting)
+        ),
     )
 
 
@@ -284,6 +309,16 @@ def genesis_document(genesis: Genesis) -> dict[str, Any]:
         "officers": [address_text(a, hrp) for a in genesis.officers],
         "token": {name: str(amount) for name, amount in genesis.token},
         "params": {name: str(value) for name, value in genesis.params},
+        "vesting": [
+            {
+                "purpose": entry.purpose,
+                "holder": address_text(entry.holder, hrp),
+                "amount": str(entry.amount),
+                "cliff_ms": entry.cliff_ms,
+                "end_ms": entry.end_ms,
+            }
+            for entry in genesis.vesting
+        ],
         **_carried_document(genesis.carried),
     }
 

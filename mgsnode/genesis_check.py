@@ -15,11 +15,12 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from mgsnode.base.errors import ConfigError
-from mgsnode.base.genesis import Genesis
+from mgsnode.base.genesis import TOKEN_PURPOSES, Genesis
 from mgsnode.base.keys import is_strong_key
 from mgsnode.base.limits import INT_MAX
 from p2p.tls import check_certificate
 
+VESTING_MS_MAX = 100 * 366 * 86_400_000  # a century
 GATEWAYS_MIN_MAIN = 4  # fewer tolerate no fault
 _ROLES = ("arbiters", "attestors", "carriers", "moderators", "officers")
 _T = TypeVar("_T")
@@ -59,12 +60,22 @@ def check_genesis(genesis: Genesis) -> None:
     if genesis.carried:
         _check_carried(genesis)
     else:
+        _check_vesting(genesis)
         _check_accounts(genesis)
+
+
+def _check_vesting(genesis: Genesis) -> None:
+    _distinct("vesting", "holder and purpose", genesis.vesting, lambda v: (v.holder, v.purpose))
+    for i, entry in enumerate(genesis.vesting):
+        if not 0 <= entry.cliff_ms <= entry.end_ms <= VESTING_MS_MAX:
+            raise ConfigError(f"vesting[{i}]: 0 <= cliff_ms <= end_ms <= {VESTING_MS_MAX}")
+        if entry.amount == 0 or entry.end_ms == 0:
+            raise ConfigError(f"vesting[{i}]: amount and end_ms are above 0")
 
 
 def _check_carried(genesis: Genesis) -> None:
     """What stands in the state that is carried over stands nowhere else."""
-    for field in ("accounts", *_ROLES, "params"):
+    for field in ("accounts", *_ROLES, "params", "vesting"):
         if getattr(genesis, field):
             raise ConfigError(f"{field}: is empty where a state is carried over")
     if any(amount for _, amount in genesis.token):
@@ -89,9 +100,15 @@ def _check_accounts(genesis: Genesis) -> None:
             raise ConfigError(f"gateways ({gateway.name}).cap: its genesis dollars exceed it")
         if issued[gateway.name] > gateway.attested:
             raise ConfigError(f"gateways ({gateway.name}).attested: its genesis dollars exceed it")
-    tokens = sum(a.token for a in genesis.accounts) + sum(g.bond for g in genesis.gateways)
-    if tokens > dict(genesis.token)["sale"]:
+    given = dict.fromkeys(TOKEN_PURPOSES, 0)
+    given["sale"] = sum(a.token for a in genesis.accounts) + sum(g.bond for g in genesis.gateways)
+    if given["sale"] > dict(genesis.token)["sale"]:
         raise ConfigError("token.sale: accounts and bonds hold more")
+    for entry in genesis.vesting:
+        given[entry.purpose] += entry.amount
+    for purpose, amount in genesis.token:
+        if given[purpose] > amount:
+            raise ConfigError(f"token.{purpose}: what vests of it is more than what is left")
     if max(sum(issued.values()), sum(amount for _, amount in genesis.token)) > INT_MAX:
         raise ConfigError(f"accounts: together more than {INT_MAX}")
 

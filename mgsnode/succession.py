@@ -131,6 +131,7 @@ def _document(earlier: Genesis, carried: Carried, time_ms: int) -> dict[str, Any
         token=tuple((purpose, 0) for purpose, _ in earlier.token),
         params=(),
         carried=(carried,),
+        vesting=(),
     )
     return genesis_document(bare)
 

@@ -56,6 +56,16 @@ class Carried(NamedTuple):
     state_root: bytes
 
 
+class GenesisVesting(NamedTuple):
+    """Tokens of a purpose that come free for a holder little by little."""
+
+    purpose: str  # of TOKEN_PURPOSES, but not mining; one entry for holder and purpose
+    holder: bytes  # address
+    amount: int  # micro-MGS
+    cliff_ms: int  # after the genesis; before it nothing is free
+    end_ms: int  # after the genesis; from then on all is
+
+
 class Genesis(NamedTuple):
     """Everything that height 0 follows from.
 
@@ -77,6 +87,7 @@ class Genesis(NamedTuple):
     token: tuple[tuple[str, int], ...]  # TOKEN_PURPOSES in order, micro-MGS: the fixed supply
     params: tuple[tuple[str, int], ...]  # departures from the defaults, rising by name
     carried: tuple[Carried, ...] = ()  # none, or the one
+    vesting: tuple[GenesisVesting, ...] = ()
 
     @property
     def hash(self) -> bytes:

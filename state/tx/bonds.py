@@ -66,11 +66,10 @@ def apply_unbond(ctx: Context, fields: Fields) -> None:
     begin_unbonding(ctx, name, amount)
 
 
-def do_unbonding(ctx: Context, object_id: bytes) -> bool:
-    """What of a bond has come back is the operator's; False if `object_id` is no bond's."""
+def do_unbonding(ctx: Context, object_id: bytes) -> None:
+    """What of a bond has come back is the operator's."""
     row = ctx.draft.get(UNBONDING, object_id)
-    if row is None:
-        return False
+    assert row is not None, "what is on its way back is scheduled as long as it is"
     now_ms = ctx.now(TOKEN_FAMILY)
     arrived = sum(amount for due_ms, amount in row.parts if due_ms <= now_ms)
     gateway = ctx.draft.get(GATEWAY, row.gateway)
@@ -80,7 +79,6 @@ def do_unbonding(ctx: Context, object_id: bytes) -> bool:
     add_tokens(ctx, gateway.operator, arrived)
     add_token_totals(ctx, unbonding=-arrived, balances=arrived)
     ctx.emit("token_unbonded", row.gateway, arrived)
-    return True
 
 
 def _check_unbonding(reader: Reader) -> str | None:

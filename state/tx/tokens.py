@@ -38,6 +38,7 @@ class Purpose(NamedTuple):
 
     total: int
     left: int  # not yet given out
+    vesting: int  # of that, what comes free for holders named in the genesis
 
 
 class Unbonding(NamedTuple):

@@ -103,6 +103,10 @@ def put(*path: Any, value: Any) -> Change:
     return change
 
 
+def twice(group: str) -> Change:
+    return lambda document: document[group].append(document[group][0])
+
+
 def same(group: str, field: str) -> Change:
     def change(document: Any) -> None:
         document[group][2][field] = document[group][0][field]
@@ -116,7 +120,8 @@ def to_main(gateways: int) -> Change:
         document.clear()
         document.update(genesis_document(genesis))
         document["network"] = "main"
-        for group, field in (("gateways", "operator"), ("accounts", "address")):
+        named = ("gateways", "operator"), ("accounts", "address"), ("vesting", "holder")
+        for group, field in named:
             for item, value in zip(document[group], getattr(genesis, group), strict=True):
                 item[field] = address_text(getattr(value, field), HRP_MAIN)
         for role in ("arbiters", "attestors", "carriers", "moderators", "officers"):
@@ -165,6 +170,12 @@ def to_main(gateways: int) -> Change:
         ),
         (put("accounts", 0, "token", value=str(2**63 - 1)), "token.sale: accounts and bonds"),
         (put("token", "mining", value=str(2**63 - 1)), "together more than"),
+        (put("vesting", 0, "purpose", value="mining"), "vesting[0].purpose: input should be"),
+        (put("vesting", 0, "amount", value=str(10**15)), "token.team: what vests of it"),
+        (put("vesting", 0, "amount", value="0"), "vesting[0]: amount and end_ms are above 0"),
+        (put("vesting", 0, "cliff_ms", value=10**12), "vesting[0]: 0 <= cliff_ms <= end_ms"),
+        (put("vesting", 0, "end_ms", value=10**13), "vesting[0]: 0 <= cliff_ms <= end_ms"),
+        (twice("vesting"), "vesting[1]: the same holder and purpose as vesting[0]"),
         (put("params", "x", value=1), "params.x: input should be a valid string"),
     ],
 )  # fmt: skip

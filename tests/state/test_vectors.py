@@ -28,6 +28,8 @@ BY_CLOCK = {
     "gov_named",  # test_periods.py
     "token_unbonded",  # test_bonds.py
     "issue_carried", "gateway_cap",  # test_reserves.py
+    "rewards_returned",  # test_mining.py
+    "voice_directed", "token_spent",  # test_voice.py, test_vesting.py
 }  # fmt: skip
 
 
