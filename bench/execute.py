@@ -203,6 +203,76 @@ def _redemptions(bench: _Bench) -> dict[str, dict[str, float]]:
     return out
 
 
+def _referrals(bench: _Bench) -> dict[str, dict[str, float]]:
+    """Distributors join, buyers are bound and pay one line each; then all of it becomes final.
+
+    `order_final` is due work, 500 items of it in one block, with commission, growth and level-2.
+    """
+    cache = NodeCache(bench.ledger._store)
+    draft = Draft(bench.ledger._reader)
+    arbiter = address_of(_key("arbiter"))
+    hour, minute = 3_600_000, 60_000
+    count = 500  # of each; below what due work does in one block
+    terms = (hour, minute, 20_000, 1_000, 1_000, arbiter)
+    opened = bench.tx(5, 0, "shop_open", "shop", "g0", *terms, also=(0,))
+    shop = opened.txid
+    bench.block(draft, 1, [opened], cache)
+    people, buyers = range(10, 10 + count), range(1_000, 1_000 + count)
+    of = bench.addresses
+    items = tuple((shop, f"sku{i}") for i in range(10))
+    pays = [
+        bench.tx(who, 1, "order_pay", shop, (("sku", 1, 10 * _DOLLAR, ()),), *_NOTHING)
+        for who in buyers
+    ]
+    made: list[tuple[str, list[Transaction]]] = [
+        ("refer_join", [bench.tx(who, 0, "refer_join", shop, ()) for who in people]),
+        (
+            "refer_agree",
+            [
+                bench.tx(who, 1, "refer_agree", shop, arbiter, 2_000, 14 * 24 * hour, also=(5,))
+                for who in people
+            ],
+        ),
+        ("refer_cut", [bench.tx(5, 1 + i, "refer_cut", shop, of[10 + i], 5) for i in range(count)]),
+        (
+            "refer_storefront",
+            [bench.tx(who, 2, "refer_storefront", "front", items, ()) for who in people],
+        ),
+        ("refer_bind", [bench.tx(b, 0, "refer_bind", of[b - 990], shop) for b in buyers]),
+        ("order_pay, referred", pays),
+        (
+            "refer_terms",
+            [
+                bench.tx(5, 1 + count + i, "refer_terms", shop, 24 * hour, (1,), (), ())
+                for i in range(count)
+            ],
+        ),
+        (
+            "order_ship, referred",
+            [bench.tx(5, 1 + 2 * count + i, "order_ship", pays[i].txid, "") for i in range(count)],
+        ),
+        (
+            "order_complete, referred",
+            [bench.tx(buyers[i], 2, "order_complete", pays[i].txid) for i in range(count)],
+        ),
+    ]
+    out: dict[str, dict[str, float]] = {}
+    for at, (name, txs) in enumerate(made, start=2):
+        layer = Draft(draft)  # as a block on an uncommitted parent; once more for what follows
+        out[name] = {k: round(v, 1) for k, v in bench.block(layer, at, txs, cache).items()}
+        bench.block(draft, at, txs, cache)
+    last = Draft(draft)
+    before = time.thread_time()
+    outcome = BlockRun(bench.ledger.registry, last, height=99, time_ms=_START_MS + 30_000).finish()
+    executed = time.thread_time()
+    last.changes()
+    encoded = time.thread_time()
+    assert len(outcome.receipts) == count
+    spent = {"execute": executed - before, "encode": encoded - executed}
+    out["order_final, referred"] = {k: round(v / count * 1e6, 1) for k, v in spent.items()}
+    return out
+
+
 def run(*, quick: bool = False) -> dict[str, object]:
     """Median microseconds of CPU for each transaction, by kind and part."""
     folder = Path(tempfile.mkdtemp(prefix="mgs-bench-"))
@@ -215,7 +285,8 @@ def run(*, quick: bool = False) -> dict[str, object]:
             "block_txs": _BLOCK,
             "transfer_us": without_trie,
             "us_per_tx": {
-                "dollar_transfer": transfer, **_redemptions(bench), **_orders(bench)
+                "dollar_transfer": transfer, **_redemptions(bench), **_orders(bench),
+                **_referrals(bench),
             },
         }  # fmt: skip
         bench.ledger.close()

@@ -55,7 +55,7 @@ def pay(
     """Pay dollars to an account and wait until it is final."""
     fields = {"outputs": [{"to": to, "amount": micro(amount), "memo": memo}]}
     signer = (key, dev_key, seed_fd, passphrase_fd, keystore)
-    _send("dollar_transfer", fields, signer, sender, rpc, timeout_ms, as_json=json)
+    send_one("dollar_transfer", fields, signer, sender, rpc, timeout_ms, as_json=json)
 
 
 def issue(
@@ -77,7 +77,7 @@ def issue(
     """Issue dollars as a gateway's operator."""
     fields = {"to": to, "amount": micro(amount), "reference": hash_hex(reference)}
     signer = (key, dev_key, seed_fd, passphrase_fd, keystore)
-    _send("dollar_issue", fields, signer, sender, rpc, timeout_ms, as_json=json)
+    send_one("dollar_issue", fields, signer, sender, rpc, timeout_ms, as_json=json)
 
 
 def redeem(
@@ -107,10 +107,10 @@ def redeem(
         **({"quote": quote} if quote else {}),
     }
     signer = (key, dev_key, seed_fd, passphrase_fd, keystore)
-    _send("dollar_redeem", fields, signer, sender, rpc, timeout_ms, as_json=json)
+    send_one("dollar_redeem", fields, signer, sender, rpc, timeout_ms, as_json=json)
 
 
-def _send(
+def send_one(
     kind: str,
     fields: Mapping[str, Any],
     signer: tuple[str, str, int | None, int | None, Path | None],
@@ -119,7 +119,9 @@ def _send(
     timeout_ms: int,
     *,
     as_json: bool,
+    also_dev: str = "",
 ) -> None:
+    """Build, sign, submit and wait; `also_dev` names a development key that signs too."""
     import asyncio
 
     from mgsnode.client import Client, own_address
@@ -129,9 +131,15 @@ def _send(
         name=name, dev=dev, seed_fd=seed_fd, keystore=keystore, passphrase_fd=passphrase_fd
     )
 
+    signers = [key]
+    if also_dev:
+        from mgsnode.devnet import dev_key
+
+        signers.append(dev_key(also_dev))
+
     async def send() -> dict[str, Any]:
         async with Client(rpc) as client:
             account = sender or await own_address(client, key.public_key)
-            return await client.send(kind, fields, [key], sender=account, timeout_ms=timeout_ms)
+            return await client.send(kind, fields, signers, sender=account, timeout_ms=timeout_ms)
 
     finish(asyncio.run(send()), as_json=as_json)

@@ -26,6 +26,7 @@ from mgsnode.cli import (
     localnet,
     node,
     query,
+    refer,
     snapshot,
     tx,
 )
@@ -56,6 +57,7 @@ def make_app() -> typer.Typer:
         tx,
         everyday,
         gov,
+        refer,
         query,
         config,
     ):

@@ -47,7 +47,7 @@ from state.tx.commissions import (
     second_level,
     share_under_caps,
 )
-from state.tx.orders import BPS, ORDER, SHOP, Order, network_fee, shares
+from state.tx.orders import BPS, ORDER, SHOP, Order, network_fee, shares, terms_now
 from state.view import View
 
 _ROWS_SHOWN: Final = 50  # of one sale in a list; `commission_list` with `order` pages through all
@@ -102,7 +102,7 @@ def _split_of(view: View, params: _SplitParams, hrp: str) -> dict[str, object] |
         fee_bps=chain["order_fee_bps"],
         fee_minimum=chain["order_fee_minimum"],
         commission_bp=share_bp,
-        holdback_bp=shop.holdback_bp,
+        holdback_bp=terms_now(reader, shop).holdback_bp,
     )
     parts = shares(order, total, network_fee(order, total))
     recruiter: tuple[bytes, ...] = ()

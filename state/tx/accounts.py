@@ -152,6 +152,17 @@ def is_linked(reader: Reader, one: bytes, other: bytes) -> bool:
     return one in _recruiters(reader, other) or other in _recruiters(reader, one)
 
 
+def any_linked(reader: Reader, *accounts: bytes) -> bool:
+    """Whether any two of them are linked; reads each one once."""
+    seen: dict[bytes, None] = {}
+    for address in accounts:
+        for key_hash in keys_ever(reader, address):
+            if key_hash in seen:
+                return True
+            seen[key_hash] = None
+    return any(by in accounts for address in accounts for by in _recruiters(reader, address))
+
+
 def note_keys(ctx: Context, address: bytes, keys: Sequence[bytes]) -> None:
     """Remember for ever that the account has these public keys."""
     known = ctx.draft.get(KEYS_EVER, address)

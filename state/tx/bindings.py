@@ -15,7 +15,7 @@ from mgsnode.base.errors import Rejected
 from state.context import CLOCK, Context, Refusal, family_ms, pause_of, time_bounds
 from state.draft import Reader
 from state.table import Table, bytes_key, pair_key
-from state.tx.accounts import RECRUITED, is_linked
+from state.tx.accounts import RECRUITED, any_linked
 from state.tx.gateways import chain_of
 from state.tx.orders import SHOP, terms_now
 
@@ -154,8 +154,7 @@ def binding_of(reader: Reader, buyer: bytes, shop_id: bytes, now_ms: int) -> Bin
 
 def are_unlinked(reader: Reader, buyer: bytes, owner: bytes, distributor: bytes) -> bool:
     """Whether no two of them are linked: only then a sale earns a commission."""
-    pairs = ((buyer, owner), (buyer, distributor), (owner, distributor))
-    return not any(is_linked(reader, one, other) for one, other in pairs)
+    return not any_linked(reader, buyer, owner, distributor)
 
 
 def foresee(reader: Reader, distributor: bytes, shop_id: bytes, now_ms: int) -> Binding:

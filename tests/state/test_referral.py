@@ -13,7 +13,7 @@ from state.tx.commissions import ROW, SALE, USED, Row, distributor_of, promised
 from state.tx.growth import GROWTH, REGULAR
 from state.tx.money import totals_of
 from state.tx.orders import ORDER, SHOP
-from tests.state.scenarios.base import ALICE, BOB, OP0, SELLER, fund, new_world
+from tests.state.scenarios.base import ALICE, ARBITER, BOB, OP0, SELLER, fund, new_world
 from tests.state.scenarios.referral import (
     DAN,
     NO_CAPS,
@@ -458,6 +458,52 @@ def test_a_person_cap_is_each_distributors_own() -> None:
     ]
     shares = [w.draft.get(SALE, order).share_bp for order in orders]  # type: ignore[union-attr]
     assert shares == [1_000, 0, 1_000]
+
+
+# Rulings ----------------------------------------------------------------------------------
+
+
+def test_a_ruling_after_completion_pays_what_is_left_of_the_commission() -> None:
+    """The buyer gets 95 % of what is held; a later refund takes back no more than that."""
+    w = new_world()
+    shop = shop_with(w, BOB, window=WINDOW)
+    fund(w, ARBITER, 10)
+    order = w.block(order_by(w, ALICE, shop, BOB, (("a", 100, 100_000, ()),)))[0].txid
+    assert w.do(SELLER, "order_ship", order, "").code == 0
+    assert w.do(ALICE, "order_complete", order).code == 0
+    assert w.do(ALICE, "order_dispute", order, "quality").code == 0
+    got = paid_to(w, BOB, lambda: w.do(ARBITER, "order_rule", order, 9_500))
+    row = w.draft.get(ORDER, order)
+    assert row is not None and row.status == "final"
+    assert row.ruled == 2 * DOLLAR * 95 // 100
+    assert got == row.commission == 100_000
+    assert w.broken_laws() == []
+    owed = []
+    for quantity in (70, 10, 1):  # 8.1 dollars were the shop's after the ruling
+        assert w.do(SELLER, "order_refund", order, ((0, quantity),), "").code == 0
+        owed.append(partner(w, BOB, shop).owed)
+        assert w.broken_laws() == []
+    assert owed == [0, 90_000, 100_000]
+
+
+@pytest.mark.parametrize(
+    ("buyer_bp", "status"), [(0, "earned"), (4_000, "earned"), (10_000, "void")]
+)
+def test_a_ruling_before_completion_leaves_the_commission_of_what_the_shop_keeps(
+    buyer_bp: int, status: str
+) -> None:
+    w = new_world()
+    shop = shop_with(w, BOB, window=WINDOW)
+    fund(w, ARBITER, 10)
+    order = w.block(order_by(w, ALICE, shop, BOB))[0].txid
+    assert w.do(SELLER, "order_ship", order, "").code == 0
+    assert w.do(ALICE, "order_dispute", order, "quality").code == 0
+    got = paid_to(w, BOB, lambda: w.do(ARBITER, "order_rule", order, buyer_bp))
+    assert got == DOLLAR * (10_000 - buyer_bp) // 10_000
+    sale = w.draft.get(SALE, order)
+    assert sale is not None and sale.status == status
+    assert partner(w, BOB, shop).promised == 0
+    assert w.broken_laws() == []
 
 
 # Records ----------------------------------------------------------------------------------

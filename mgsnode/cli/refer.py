@@ -1,0 +1,242 @@
+"""For distributors, their buyers and shops: join, bind, agree, cut, terms, storefront; and for
+whoever looks in from outside: who would earn what on a sale, and the export of all referred sales.
+
+Where two have to sign, `--also-dev-key` takes a development key; real keys sign one after another
+with `mgsnode tx build`, `sign` and `send`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mgsnode.cli.common import (
+    RPC_DEFAULT,
+    DevKey,
+    JsonFlag,
+    KeyName,
+    KeystoreDir,
+    PassphraseFd,
+    RpcUrl,
+    SeedFd,
+    hash_hex,
+    micro,
+    show,
+)
+from mgsnode.cli.everyday import send_one
+
+_WAIT_MS = 10_000
+_PAGE = 50
+_DAY_MS = 86_400_000
+Shop = Annotated[str, typer.Argument(help="The shop's id.")]
+Distributor = Annotated[str, typer.Argument(help="The distributor's address.")]
+ShareBp = Annotated[int, typer.Option(help="The share in basis points: 1,000 is a tenth.")]
+AlsoDevKey = Annotated[str, typer.Option(help="A development key that signs too.")]
+Sender = Annotated[str, typer.Option(help="The account that acts, where it is not the key's own.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    refer = typer.Typer(
+        help="For distributors: join, bind, agree, cut, terms, storefront, split, export.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+    )
+    for command in (join, bind, agree, cut, terms, storefront, split, export):
+        refer.command()(command)
+    app.add_typer(refer, name="refer")
+
+
+def join(
+    shop: Shop,
+    recruiter: Annotated[str, typer.Option(help="Who recruited you; it signs too.")] = "",
+    also_dev_key: AlsoDevKey = "",
+    sender: Sender = "",
+    key: KeyName = "",
+    dev_key: DevKey = "",
+    seed_fd: SeedFd = None,
+    passphrase_fd: PassphraseFd = None,
+    keystore: KeystoreDir = None,
+    rpc: RpcUrl = RPC_DEFAULT,
+    json: JsonFlag = False,
+) -> None:
+    """Work for a shop as a distributor from now on."""
+    fields = {"shop": shop, **({"recruiter": recruiter} if recruiter else {})}
+    signer = (key, dev_key, seed_fd, passphrase_fd, keystore)
+    send_one(
+        "refer_join", fields, signer, sender, rpc, _WAIT_MS, as_json=json, also_dev=also_dev_key
+    )
+
+
+def bind(
+    distributor: Distributor,
+    shop: Shop,
+    sender: Sender = "",
+    key: KeyName = "",
+    dev_key: DevKey = "",
+    seed_fd: SeedFd = None,
+    passphrase_fd: PassphraseFd = None,
+    keystore: KeystoreDir = None,
+    rpc: RpcUrl = RPC_DEFAULT,
+    json: JsonFlag = False,
+) -> None:
+    """Say who brought you to a shop, before you order there."""
+    fields = {"distributor": distributor, "shop": shop}
+    signer = (key, dev_key, seed_fd, passphrase_fd, keystore)
+    send_one("refer_bind", fields, signer, sender, rpc, _WAIT_MS, as_json=json)
+
+
+def agree(
+    shop: Shop,
+    text: Annotated[
+        str, typer.Option("--terms", help="The agreement: its hash (64 hex), or text to hash.")
+    ],
+    share_bp: ShareBp,
+    notice_days: Annotated[int, typer.Option(help="Notice of a later cut, in days.")] = 7,
+    also_dev_key: AlsoDevKey = "",
+    sender: Sender = "",
+    key: KeyName = "",
+    dev_key: DevKey = "",
+    seed_fd: SeedFd = None,
+    passphrase_fd: PassphraseFd = None,
+    keystore: KeystoreDir = None,
+    rpc: RpcUrl = RPC_DEFAULT,
+    json: JsonFlag = False,
+) -> None:
+    """Agree with a shop on a share of your own; its owner signs too."""
+    fields = {
+        "shop": shop,
+        "terms": hash_hex(text),
+        "share_bp": share_bp,
+        "notice_ms": notice_days * _DAY_MS,
+    }
+    signer = (key, dev_key, seed_fd, passphrase_fd, keystore)
+    send_one(
+        "refer_agree", fields, signer, sender, rpc, _WAIT_MS, as_json=json, also_dev=also_dev_key
+    )
+
+
+def cut(
+    shop: Shop,
+    distributor: Distributor,
+    share_bp: ShareBp,
+    sender: Sender = "",
+    key: KeyName = "",
+    dev_key: DevKey = "",
+    seed_fd: SeedFd = None,
+    passphrase_fd: PassphraseFd = None,
+    keystore: KeystoreDir = None,
+    rpc: RpcUrl = RPC_DEFAULT,
+    json: JsonFlag = False,
+) -> None:
+    """Announce a lower share to a distributor; it holds after the agreed notice."""
+    fields = {"shop": shop, "distributor": distributor, "share_bp": share_bp}
+    signer = (key, dev_key, seed_fd, passphrase_fd, keystore)
+    send_one("refer_cut", fields, signer, sender, rpc, _WAIT_MS, as_json=json)
+
+
+def terms(
+    shop: Shop,
+    binding_days: Annotated[int, typer.Option(help="How long a binding lasts, in days.")] = 30,
+    campaign_cap: Annotated[str, typer.Option(help="Dollars for the whole campaign.")] = "",
+    person_cap: Annotated[str, typer.Option(help="Dollars for each distributor.")] = "",
+    shop_cap: Annotated[str, typer.Option(help="Dollars for all campaigns with this cap.")] = "",
+    sender: Sender = "",
+    key: KeyName = "",
+    dev_key: DevKey = "",
+    seed_fd: SeedFd = None,
+    passphrase_fd: PassphraseFd = None,
+    keystore: KeystoreDir = None,
+    rpc: RpcUrl = RPC_DEFAULT,
+    json: JsonFlag = False,
+) -> None:
+    """Begin a campaign as a shop: the terms of bindings made from then on."""
+    caps = {"campaign_cap": campaign_cap, "person_cap": person_cap, "shop_cap": shop_cap}
+    fields: dict[str, Any] = {"shop": shop, "binding_ms": binding_days * _DAY_MS}
+    fields |= {name: micro(cap) for name, cap in caps.items() if cap}
+    signer = (key, dev_key, seed_fd, passphrase_fd, keystore)
+    send_one("refer_terms", fields, signer, sender, rpc, _WAIT_MS, as_json=json)
+
+
+def storefront(
+    name: Annotated[str, typer.Argument(help="What it is called.")],
+    items: Annotated[list[str], typer.Argument(help="Lines: SHOP/SKU, a shop's id and a sku.")],
+    replace: Annotated[str, typer.Option(help="The storefront that gets these items.")] = "",
+    sender: Sender = "",
+    key: KeyName = "",
+    dev_key: DevKey = "",
+    seed_fd: SeedFd = None,
+    passphrase_fd: PassphraseFd = None,
+    keystore: KeystoreDir = None,
+    rpc: RpcUrl = RPC_DEFAULT,
+    json: JsonFlag = False,
+) -> None:
+    """Keep a storefront of lines of several shops."""
+    lines = [dict(zip(("shop", "sku"), item.split("/", 1), strict=False)) for item in items]
+    if any(len(line) != 2 for line in lines):
+        raise typer.BadParameter("a line reads SHOP/SKU")
+    fields = {"name": name, "items": lines, **({"storefront": replace} if replace else {})}
+    signer = (key, dev_key, seed_fd, passphrase_fd, keystore)
+    send_one("refer_storefront", fields, signer, sender, rpc, _WAIT_MS, as_json=json)
+
+
+def split(
+    shop: Shop,
+    total: Annotated[str, typer.Argument(help="What would be paid, in dollars.")],
+    buyer: Annotated[str, typer.Option(help="Who would pay: its binding counts.")] = "",
+    distributor: Annotated[str, typer.Option(help="Whom the order would name.")] = "",
+    rpc: RpcUrl = RPC_DEFAULT,
+    json: JsonFlag = False,
+) -> None:
+    """Show who would earn what on an order, before it is paid."""
+    from mgsnode.client import call_once
+
+    named = {"buyer": buyer, "distributor": distributor}
+    params = {"shop": shop, "total": micro(total), **{k: v for k, v in named.items() if v}}
+    show(call_once(rpc, "order_split", params), as_json=json)
+
+
+def export(
+    out: Annotated[Path, typer.Option(help="The file to write: one JSON object a line.")],
+    shop: Annotated[str, typer.Option(help="Only the sales at this shop.")] = "",
+    distributor: Annotated[str, typer.Option(help="Only the sales of this distributor.")] = "",
+    rpc: RpcUrl = RPC_DEFAULT,
+    json: JsonFlag = False,
+) -> None:
+    """Write all referred sales for a regulator: parties, depth, payouts and what they rest on.
+
+    The totals say how many payouts rest on no final sale to a third party: the chain's laws say
+    none, and here it is counted again from the records.
+    """
+    from json import dumps
+
+    from mgsnode.client import call_once
+
+    named = {"shop": shop, "distributor": distributor}
+    params: dict[str, Any] = {k: v for k, v in named.items() if v}
+    totals = {"sales": 0, "final": 0, "paid": 0, "depth_2": 0, "without_final_sale": 0}
+    cursor: str | None = None
+    with out.open("x", encoding="utf-8") as file:
+        while True:
+            page = call_once(rpc, "referral_list", {**params, "limit": _PAGE, "cursor": cursor})
+            for sale in page["items"]:
+                file.write(dumps(sale, separators=(",", ":")) + "\n")
+                _count(totals, sale)
+            cursor = page["next_cursor"]
+            if cursor is None:
+                break
+    show({**totals, "paid": str(totals["paid"]), "file": str(out)}, as_json=json)
+
+
+def _count(totals: dict[str, int], sale: dict[str, Any]) -> None:
+    paid = int(sale["paid"])
+    totals["sales"] += 1
+    totals["final"] += sale["order_status"] == "final"
+    totals["paid"] += paid
+    totals["depth_2"] += sale["depth"] == 2
+    is_third_party = sale["buyer"] not in (sale["owner"], sale["distributor"])
+    totals["without_final_sale"] += bool(paid) and not (
+        sale["order_status"] == "final" and is_third_party
+    )
