@@ -130,7 +130,7 @@ def _add_open(ctx: Context, name: str, *, owed: int = 0, owing: int = 0, late: i
     after = OpenObligations(before.owed + owed, before.owing + owing, before.late + late)
     assert min(after) >= 0
     ctx.draft.put(OBLIGATIONS_OPEN, name, after)
-    if late > 0 and before.late == 0:
+    if late > 0:  # again, where governance has taken the stop back in between
         stop_issuing(ctx, name, PAST_DUE)
     elif late < 0 and after.late == 0:
         allow_issuing(ctx, name, PAST_DUE)

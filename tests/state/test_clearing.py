@@ -338,6 +338,18 @@ def test_one_attestor_alone_decides_nothing_and_one_who_is_named_no_more_does_no
     assert row_of(town.w, oid).status == "open"
 
 
+def test_attestors_of_two_opinions_decide_nothing_until_two_agree() -> None:
+    town = Town()
+    town.redeem("g1", 100_000)
+    (oid,) = town.window()
+    town.pay(oid)
+    town.contest(oid)
+    for attestor, side in zip(ATTESTORS, (True, False, False), strict=True):
+        assert row_of(town.w, oid).status == "contested"
+        assert town.w.do(attestor, "obligation_rule", oid, side).code == 0
+    assert row_of(town.w, oid).status == "settled"
+
+
 def test_a_claim_laid_three_times_counts_once() -> None:
     town = Town()
     town.redeem("g1", 100_000)
@@ -465,6 +477,18 @@ def test_two_obligations_past_due_stop_until_both_are_paid() -> None:
     town.check_fiat()
 
 
+def test_what_becomes_overdue_stops_again_though_governance_had_taken_the_stop_back() -> None:
+    town = Town()
+    town.redeem("g1", 100_000)
+    (one,) = town.window()
+    town.redeem("g2", 50_000)
+    (two,) = town.window()
+    assert town.until(one) == "overdue"
+    town.w.draft.put(STANDING, "g0", Standing(0, ()))
+    assert town.until(two) == "overdue"
+    assert town.stops("g0") == ["overdue"]
+
+
 def test_a_paused_family_holds_no_window_and_takes_what_ends_something() -> None:
     town = Town()
     w = town.w
@@ -527,6 +551,40 @@ def test_who_stands_for_nothing_leaves_in_the_next_block_and_its_owner_can_join_
     done(w, "join", join_args(w, owner_hash=owner))
     assert town.gateway("nova").status == "active"
     assert w.broken_laws() == []
+
+
+def test_who_stands_for_nothing_does_not_leave_while_something_of_it_is_open() -> None:
+    """Redemptions took it to zero while it has to pay for them a second time: it is owed that."""
+    town = Town()
+    w = town.w
+    town.issue("g3", 300_000)
+    town.redeem("g1", 900_000)
+    (oid,) = [oid for oid in town.window() if row_of(w, oid).debtor == "g3"]
+    done(w, "leave", ("g3",))
+    town.redeem("g3", 300_000)
+    w.block()
+    assert (town.position("g3"), town.gateway("g3").status) == (0, "leaving")
+    town.pay(oid)
+    town.confirm(oid)
+    w.block()
+    assert town.gateway("g3").status == "leaving"
+    (back,) = [oid for oid in town.window() if row_of(w, oid).creditor == "g3"]
+    town.pay(back)
+    town.confirm(back)
+    w.block()
+    assert (town.position("g3"), town.gateway("g3").status) == (0, "left")
+    town.check_fiat()
+
+
+@pytest.mark.parametrize("open_sum", ["asks", "waiting"])
+def test_an_open_redemption_or_a_waiting_issue_keeps_it(open_sum: str) -> None:
+    w = Town().w
+    w.draft.put(POSITION, "g3", NO_POSITION._replace(**{open_sum: 1}))
+    done(w, "leave", ("g3",))
+    assert not any(key[1] == leaving_id("g3") for key, _ in w.draft.items(DUE))
+    w.block()
+    row = w.draft.get(GATEWAY, "g3")
+    assert row is not None and row.status == "leaving"
 
 
 def test_a_leaving_creditors_small_claim_does_not_wait() -> None:
