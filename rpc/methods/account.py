@@ -9,8 +9,9 @@ from mgsnode.base.address import address_text
 from mgsnode.base.hashing import address_of
 from rpc.dispatch import Context, Method
 from rpc.limits import LIST_LIMIT
-from rpc.present import certificate_json, header_json, receipt_json
-from rpc.read import Executed, certificate_at, executed_at
+from rpc.present import receipt_json
+from rpc.prove import proof_of
+from rpc.read import Executed, executed_at
 from rpc.results import (
     ADDRESS,
     AMOUNT,
@@ -30,7 +31,6 @@ from rpc.results import (
 )
 from rpc.schema import Address, Cursor, Limit, Params, PublicKey, make_cursor, open_cursor
 from state import chain
-from state.proof import proof_json
 from state.tx.accounts import ACCOUNT, MEMO_REQUIRED, freeze_of, is_frozen
 from state.tx.keys import keys_set
 from state.view import View
@@ -70,7 +70,7 @@ async def _get(ctx: Context, params: _GetParams) -> object:
             "freeze": _freeze(view, params.address),
         }
         if params.proof:
-            answer["proof"] = _proof(view, params.address)
+            answer["proof"] = proof_of(view, ACCOUNT, params.address)
         return answer
 
 
@@ -83,18 +83,6 @@ def _freeze(view: View, address: bytes) -> dict[str, object] | None:
         "case": freeze.case.hex(),
         "until_live_ms": freeze.until_ms,
         "extended": freeze.extended,
-    }
-
-
-def _proof(view: View, address: bytes) -> dict[str, object]:
-    state_key, row, proof = view.prove(ACCOUNT, address)
-    certificate, members = certificate_at(view, view.height)
-    return {
-        "key": state_key.hex(),
-        "value": None if row is None else row.hex(),
-        **proof_json(proof),
-        "header": header_json(view.header),
-        "certificate": certificate_json(certificate, members),
     }
 
 

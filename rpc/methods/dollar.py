@@ -7,6 +7,7 @@ from typing import Any, Final
 from mgsnode.base.address import address_text
 from rpc.dispatch import Context, Method
 from rpc.errors import not_found
+from rpc.methods.reserves import RESERVE_FIELDS, reserve_json
 from rpc.results import (
     ADDRESS,
     AMOUNT,
@@ -72,6 +73,7 @@ def _gateway_json(view: View, name: str, row: Gateway, hrp: str) -> dict[str, ob
         "net": str(sums.position - duties.owed + duties.owing),
         "credit": str(credit_of(view.reader, params, name)),
         "strikes": strikes.number,
+        **reserve_json(view, name),
     }
 
 
@@ -98,6 +100,7 @@ _GATEWAY: Final[dict[str, Any]] = {
     "status": TEXT, "seat": BOOL, "position": AMOUNT, "owed": AMOUNT, "issued": AMOUNT,
     "burned": AMOUNT, "asks": AMOUNT, "claimed": AMOUNT, "fiat_out": AMOUNT, "credit": AMOUNT,
     "strikes": INT, "obligations_owed": AMOUNT, "obligations_owing": AMOUNT, "net": AMOUNT,
+    **RESERVE_FIELDS,
 }  # fmt: skip
 
 METHODS: Final = (
