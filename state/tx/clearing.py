@@ -463,7 +463,6 @@ FAMILY: Final = Family(
             "obligation_rule_ms", 14 * _DAY_MS, _DAY_MS, 30 * _DAY_MS,
             "live time that attestors have to rule on a contest", is_time=True,
         ),
-        ParamSpec("obligation_rulings", 2, 2, 15, "attestors who have to agree"),
         ParamSpec(
             "default_bond_bp", 1_000, 0, 10_000,
             "share of its bond that a debtor loses to the creditor for each lapsed obligation",

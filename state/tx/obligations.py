@@ -83,9 +83,11 @@ class Obligation(NamedTuple):
     status: str
     due_ms: int  # on clearing's clock: pay, then lapse, confirm or contest, rule
     pay_by_ms: int  # its due date, whatever happened since
-    grace_ms: int  # these three as they were when it was made
+    grace_ms: int  # these five as they were when it was made
     contest_ms: int
     rule_ms: int
+    needed: int  # attestors who have to agree
+    bond_bp: int  # of what the debtor answers with, should it lapse
     is_late: bool  # it has been past due, and has not ended
     made_ms: int  # block time
     closed_ms: int  # block time, 0 until it has ended
@@ -153,6 +155,8 @@ def make_obligation(ctx: Context, window: int, place: int, part: Part) -> None:
         grace_ms=params["obligation_grace_ms"],
         contest_ms=params["obligation_contest_ms"],
         rule_ms=params["obligation_rule_ms"],
+        needed=params["attestors_needed"],
+        bond_bp=params["default_bond_bp"],
         is_late=False,
         made_ms=ctx.time_ms,
         closed_ms=0,
@@ -220,7 +224,7 @@ def _lapse(ctx: Context, oid: bytes, row: Obligation) -> None:
     """Never paid: the claim is the creditor's again, and the debtor in default."""
     name = row.debtor
     _close(ctx, oid, row, LAPSED)
-    cut = liable_bond(ctx.draft, name) * ctx.params["default_bond_bp"] // 10_000
+    cut = liable_bond(ctx.draft, name) * row.bond_bp // 10_000
     slash_bond(ctx, name, cut, to=_gateway(ctx, row.creditor).operator, to_amount=cut)
     ctx.emit("obligation_lapsed", oid, name, row.creditor, row.amount, cut)
     stop_issuing(ctx, name, DEFAULTED)
@@ -341,7 +345,7 @@ def apply_rule(ctx: Context, fields: Fields) -> None:
         side == for_creditor and is_listed(ctx.draft, ATTESTOR, attestor)
         for attestor, side in row.rulings
     )
-    if agreeing < ctx.params["obligation_rulings"]:
+    if agreeing < row.needed:
         ctx.draft.put(OBLIGATION, oid, row)
         _involve_both(ctx, row)
         return

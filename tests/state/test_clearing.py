@@ -237,7 +237,7 @@ def test_thirty_one_gateways_in_one_window() -> None:
     made = town.window()
     took_s = time.perf_counter() - start
     assert 0 < len(made) <= 30
-    assert took_s < 0.5, f"{took_s:.3f} s"  # measured: 0.01 s
+    assert took_s < 0.5, f"{took_s:.3f} s"  # measured: 0.001 s, shared machine
     assert sum(net_of(w.draft, f"g{i}") < 0 for i in range(31)) <= 15
 
 
@@ -320,6 +320,19 @@ def test_attestors_who_sleep_cost_nobody_a_bond_and_the_debtor_its_issuing() -> 
     assert town.stops("g0") == []
     assert liable_bond(town.w.draft, "g0") == BOND
     town.check_fiat()
+
+
+def test_an_obligation_keeps_the_parameters_it_was_made_with() -> None:
+    town = Town()
+    set_bond(town.w, "g0", BOND)
+    town.redeem("g1", 100_000)
+    (oid,) = town.window()
+    for name, value in (("default_bond_bp", 5_000), ("obligation_grace_ms", 5 * SECOND)):
+        done(town.w, "set_param", (name, value))
+    assert town.until(oid) == "overdue"
+    assert row_of(town.w, oid).due_ms - row_of(town.w, oid).pay_by_ms == 180 * SECOND
+    assert town.until(oid) == "lapsed"
+    assert liable_bond(town.w.draft, "g0") == BOND * 9 // 10
 
 
 def test_one_attestor_alone_decides_nothing_and_one_who_is_named_no_more_does_not_count() -> None:
