@@ -32,6 +32,7 @@ from state.tx.commissions import (
     Sale,
     caps_of,
     promised,
+    second_of,
     standing,
 )
 from state.tx.growth import GROWTH, NO_GROWTH, REGULAR, Growth, counted
@@ -103,8 +104,8 @@ def _check_sale(reader: Reader, order_id: bytes, sale: Sale, order: Order) -> st
 
 
 def _check_rows(reader: Reader, order_id: bytes, sale: Sale, order: Order) -> str | None:
-    """A sale's rows: whole, by its own people, adding up to what its order says."""
-    balance = accrued = paid = 0
+    """A sale's rows: whole, by its own people, adding up at each depth to what stands."""
+    balance, accrued, paid = [0, 0, 0], 0, 0  # the balance by depth
     rows = list(reader.items(ROW, order_id))
     if [number for (_, number), _ in rows] != list(range(sale.rows)):
         return f"has not its {sale.rows} rows"
@@ -116,15 +117,19 @@ def _check_rows(reader: Reader, order_id: bytes, sale: Sale, order: Order) -> st
             return f"row {number} is not of its people"
         if row.accrued == 0 or not 0 <= row.paid <= max(0, row.accrued):
             return f"row {number} pays what it does not accrue"
-        balance += row.accrued
+        balance[row.depth] += row.accrued
         accrued += max(0, row.accrued)
         paid += row.paid
     if paid != order.commission:
         return f"was paid {paid}, its order says {order.commission}"
     if accrued != sale.commission:
         return f"accrued {accrued}, it came to {sale.commission}"
-    due = standing(order, sale, order.total - order.refunded) if sale.status == EARNED else 0
-    return None if balance == due else f"stands at {balance}, due is {due}"
+    stands = standing(order, sale, order.total - order.refunded) if sale.status == EARNED else 0
+    second = second_of(sale, stands)
+    for depth, due in ((1, stands - second), (2, second)):
+        if balance[depth] != due:
+            return f"stands at {balance[depth]} at depth {depth}, due is {due}"
+    return None
 
 
 def check_sales(reader: Reader) -> str | None:
