@@ -15,31 +15,41 @@ Show = Callable[[View, bytes], dict[str, object]]
 
 
 async def read_page(
-    api: Api, number: int, owner: bytes, params: PageParams, show: Show
+    api: Api,
+    number: int,
+    owner: bytes,
+    params: PageParams,
+    show: Show,
+    beside: Callable[[View], dict[str, object]] | None = None,
 ) -> dict[str, object]:
     """`height, items, next_cursor` of list `number` of `owner`; `show` makes an item of an id.
 
-    A cursor belongs to its list: that of another list or owner is refused with -32602.
+    `beside` adds members that are read at the same height. A cursor belongs to its list: that of
+    another list or owner is refused with -32602.
     """
     after = b""
     if params.cursor is not None:
         made_for, made_of, after = open_cursor("list", params.cursor, int, bytes, bytes)
         if (made_for, made_of) != (number, owner):
             raise invalid_params("must be a cursor that this list gave", field="cursor")
-    return await asyncio.to_thread(_read, api, number, owner, after, params.limit, show)
+
+    def read() -> dict[str, object]:
+        with api.view() as view:
+            found = _read(view, number, owner, after, params.limit, show)
+            return {**found, **beside(view)} if beside else found
+
+    return await asyncio.to_thread(read)
 
 
 def _read(
-    api: Api, number: int, owner: bytes, after: bytes, limit: int, show: Show
+    view: View, number: int, owner: bytes, after: bytes, limit: int, show: Show
 ) -> dict[str, object]:
-    with api.view() as view:
-        try:
-            ids, beyond = view.list_page(number, owner, after=after, limit=limit)
-        except Malformed as malformed:  # a forged cursor
-            raise invalid_params(malformed.why, field="cursor") from None
-        following = make_cursor("list", number, owner, beyond) if beyond else None
-        return {
-            "height": view.height,
-            "items": [show(view, object_id) for object_id in ids],
-            "next_cursor": following,
-        }
+    try:
+        ids, beyond = view.list_page(number, owner, after=after, limit=limit)
+    except Malformed as malformed:  # a forged cursor
+        raise invalid_params(malformed.why, field="cursor") from None
+    return {
+        "height": view.height,
+        "items": [show(view, object_id) for object_id in ids],
+        "next_cursor": make_cursor("list", number, owner, beyond) if beyond else None,
+    }

@@ -28,6 +28,7 @@ from mgsnode.cli import (
     query,
     refer,
     snapshot,
+    token,
     tx,
 )
 
@@ -58,6 +59,7 @@ def make_app() -> typer.Typer:
         everyday,
         gov,
         refer,
+        token,
         query,
         config,
     ):

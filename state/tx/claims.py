@@ -83,6 +83,9 @@ def _check_reserved(reader: Reader) -> str | None:
     reserved = token_totals_of(reader).reserved
     if periods + voice != reserved:
         return f"reserved is {reserved}, the open reserves are {periods + voice}"
+    for account, debt in reader.items(DEBT):
+        if debt.amount <= 0:
+            return f"account {account.hex()} owes nothing and has a row for it"
     for until_ms, row in reader.items(VOICE_RESERVE):
         if row.left <= 0 or not is_scheduled(reader, TOKEN_FAMILY, until_ms, reserve_id(until_ms)):
             return f"voice until {until_ms} is empty or not in the due queue"
@@ -158,8 +161,8 @@ def _why_not(reader: Reader, mining: Mining, rows: list[Earned], fees: int) -> s
     earned = sum(entitled(mining, row) - row.voice for row in rows)
     if earned > min(mining.offer, mining.fees * mining.kappa // MICRO):
         return f"gave {earned}, more than it offers"
-    if sum(row.claimed for row in rows) > mining.claimed:
-        return "paid less than its accounts have claimed"
+    if sum(row.claimed for row in rows) != mining.claimed:
+        return "paid something else than its accounts have claimed"
     open_claims = sum(claimable(mining, row) for row in rows)
     if token_now(reader) < mining.claim_until_ms and open_claims > mining.claims:
         return f"can be claimed for {open_claims}, {mining.claims} is reserved"
@@ -169,7 +172,7 @@ def _why_not(reader: Reader, mining: Mining, rows: list[Earned], fees: int) -> s
 CLAIM_KINDS: Final = (
     Kind(
         "token_claim", Struct(period=Int(0, INT_MAX)), apply_claim, 200,
-        "Claim what was earned in a period that is over.", ends=True,
+        "Claim what was earned in a period that is over.",
     ),
 )  # fmt: skip
 _SUM: Final = Int(0, INT_MAX)

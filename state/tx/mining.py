@@ -16,6 +16,7 @@ what they know of an order they say here: `lead`, `pay_reviewer`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from mgsnode.base.limits import INT_MAX
@@ -26,10 +27,13 @@ from state.tx.commissions import distributor_of
 from state.tx.growth import level_bps
 from state.tx.rewards import (
     BPS,
+    BUYER_BPS,
+    DISTRIBUTOR_BPS,
     MICRO,
     MINED,
     MINING,
     REVIEWER_BPS,
+    SHOP_BPS,
     VOICE_BPS,
     Earned,
     Mined,
@@ -202,6 +206,28 @@ def pay_reviewer(ctx: Context, order_id: bytes, line: int, to: bytes, rep_bps: i
 
 def _reviewed_fee(mined: Mined, total: int) -> int:
     return mined.fee * mined.reviewed // (total * BPS)
+
+
+def parts_of_order(
+    reader: Reader, order_id: bytes, mined: Mined, rates: Mining
+) -> Iterator[tuple[str, bytes, int]]:
+    """(role, account, micro-MGS) of who earns on this order, for readers.
+
+    Each part by itself, so that over many orders it can be less than the accounts' own sums by a
+    micro-MGS an order.
+    """
+    order = reader.get(ORDER, order_id)
+    assert order is not None, "what counts is an order"
+    fees = _fees_of(mined)
+    yield "buyer", order.buyer, part_of(rates, mined.fee, BUYER_BPS)
+    yield "shop", _owner_of(reader, order), part_of(rates, mined.fee, SHOP_BPS)
+    for distributor in mined.distributor:
+        yield "distributor", distributor, part_of(rates, fees["distributor"], DISTRIBUTOR_BPS)
+    if mined.reviewed:
+        reviewed = _reviewed_fee(mined, order.total)
+        yield "reviewer", order.buyer, part_of(rates, reviewed, REVIEWER_BPS)
+    for leader in mined.leader:
+        yield "leader", leader, led_part_of(rates, mined.fee)
 
 
 # A sale is undone -----------------------------------------------------------------------------

@@ -47,7 +47,7 @@ class Mining(NamedTuple):
     kappa: int  # micro-MGS for a dollar of fee
     claims: int  # reserved and not claimed yet
     reviews: int  # reserved for lines that are not reviewed yet
-    claimed: int  # so far
+    claimed: int  # so far, less what is owed back
     voice_until_ms: int  # times on the token's clock
     review_until_ms: int
     claim_until_ms: int
@@ -178,16 +178,21 @@ def led_part_of(rates: Mining, fees: int) -> int:
     return part_of(rates, fees, VOICE_BPS) // VOICE_PART
 
 
+def parts_of(rates: Mining, earned: Earned) -> dict[str, int]:
+    """What an account earned in a period, by role; voice is what others directed to it."""
+    return {
+        "buyer": part_of(rates, earned.buyer, BUYER_BPS),
+        "shop": part_of(rates, earned.shop, SHOP_BPS),
+        "distributor": part_of(rates, earned.distributor, DISTRIBUTOR_BPS),
+        "reviewer": part_of(rates, earned.reviewer, REVIEWER_BPS),
+        "leader": led_part_of(rates, earned.led),
+        "voice": earned.voice,
+    }
+
+
 def entitled(rates: Mining, earned: Earned) -> int:
     """All that an account earned in a period, claimed or not."""
-    return (
-        part_of(rates, earned.buyer, BUYER_BPS)
-        + part_of(rates, earned.shop, SHOP_BPS)
-        + part_of(rates, earned.distributor, DISTRIBUTOR_BPS)
-        + part_of(rates, earned.reviewer, REVIEWER_BPS)
-        + led_part_of(rates, earned.led)
-        + earned.voice
-    )
+    return sum(parts_of(rates, earned).values())
 
 
 def claimable(rates: Mining, earned: Earned) -> int:
@@ -234,11 +239,13 @@ def _settle(
 ) -> Earned:
     less = claimable(mining, before) - claimable(mining, after)
     if less > 0 and ctx.now(TOKEN_FAMILY) < mining.claim_until_ms:
-        ctx.draft.put(MINING, period, mining._replace(claims=mining.claims - less))
+        mining = mining._replace(claims=mining.claims - less)
+        ctx.draft.put(MINING, period, mining)
         add_token_totals(ctx, reserved=-less, pool=less)
     too_much = after.claimed - entitled(mining, after)
     if too_much <= 0:
         return after
+    ctx.draft.put(MINING, period, mining._replace(claimed=mining.claimed - too_much))
     owed = debt_of(ctx.draft, account) + too_much
     ctx.draft.put(DEBT, account, Debt(owed))
     ctx.involve(account)

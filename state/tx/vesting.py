@@ -120,7 +120,7 @@ def _check_vesting(reader: Reader) -> str | None:
 VESTING_KINDS: Final = (
     Kind(
         "token_release", Struct(purpose=Choice(*VESTABLE)), apply_release, 200,
-        "Take what has vested.", ends=True,
+        "Take what has vested.",
     ),
 )  # fmt: skip
 VESTING_EVENTS: Final = (

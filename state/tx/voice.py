@@ -50,6 +50,21 @@ class Voice(NamedTuple):
     # a refund; nothing is left of such a grant.
     grants: tuple[tuple[int, int, int], ...]
 
+    @property
+    def left(self) -> int:
+        """What can still be directed."""
+        return sum(max(0, granted - used) for _, granted, used in self.grants)
+
+    @property
+    def granted(self) -> int:
+        """All that was granted, used or not."""
+        return sum(granted for _, granted, _ in self.grants)
+
+    @property
+    def weight(self) -> int:
+        """What one direction is worth (economics.md, vote weight)."""
+        return min(self.left, self.granted // VOICE_PART)
+
 
 class VoiceReserve(NamedTuple):
     """What is reserved for all grants that end at one time; never 0."""
@@ -86,28 +101,14 @@ def grant_of(mining: Mining, earned: Earned) -> tuple[int, int]:
     return part_of(mining, earned.buyer, VOICE_BPS), used
 
 
-def _left(voice: Voice) -> int:
-    return sum(max(0, granted - used) for _, granted, used in voice.grants)
-
-
-def _granted(voice: Voice) -> int:
-    return sum(granted for _, granted, _ in voice.grants)
-
-
 def voice_left(reader: Reader, holder: bytes, now_ms: int | None = None) -> int:
     """What the holder can still direct, in micro-MGS; `now_ms` on the token's clock."""
-    return _left(voice_of(reader, holder, token_now(reader) if now_ms is None else now_ms))
+    return voice_of(reader, holder, token_now(reader) if now_ms is None else now_ms).left
 
 
 def granted_90(reader: Reader, holder: bytes, now_ms: int | None = None) -> int:
     """What was granted to the holder and is not over, used or not, in micro-MGS."""
-    return _granted(voice_of(reader, holder, token_now(reader) if now_ms is None else now_ms))
-
-
-def weight_of(reader: Reader, holder: bytes, now_ms: int | None = None) -> int:
-    """What one direction of the holder is worth now (economics.md, vote weight)."""
-    voice = voice_of(reader, holder, token_now(reader) if now_ms is None else now_ms)
-    return min(_left(voice), _granted(voice) // VOICE_PART)
+    return voice_of(reader, holder, token_now(reader) if now_ms is None else now_ms).granted
 
 
 def may_direct(reader: Reader, giver: bytes, to: bytes, seller: bytes) -> bool:
@@ -125,7 +126,7 @@ def direct(ctx: Context, giver: bytes, to: bytes, source: bytes, *, seller: byte
     if not may_direct(ctx.draft, giver, to, seller):
         return 0
     voice = voice_of(ctx.draft, giver, ctx.now(TOKEN_FAMILY))
-    amount = min(_left(voice), _granted(voice) // VOICE_PART)
+    amount = voice.weight
     if amount == 0:
         return 0
     grants: list[tuple[int, int, int]] = []

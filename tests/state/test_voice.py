@@ -7,7 +7,7 @@ import pytest
 from state.tx.accounts import account_of, note_keys, note_recruited
 from state.tx.rewards import earned_of, mining_of
 from state.tx.tokens import token_totals_of
-from state.tx.voice import VOICE, VOICE_RESERVE, direct, granted_90, voice_left, weight_of
+from state.tx.voice import VOICE, VOICE_RESERVE, direct, granted_90, voice_left, voice_of
 from tests.state.scenarios.base import ALICE, BOB, SELLER
 from tests.state.scenarios.token import PRICE, close_period, final
 from tests.state.test_mining import CAROL, DAVE, claim, economy
@@ -35,7 +35,10 @@ def test_voice_comes_with_the_close_and_goes_by_tenths() -> None:
     final(w, shop)
     assert (left(w), give(w, ALICE, CAROL)) == ((0, 0), 0)
     close_period(w)
-    assert (left(w), weight_of(w.draft, ALICE.address)) == ((GRANT, GRANT), GRANT // 10)
+    assert (left(w), voice_of(w.draft, ALICE.address, w.now(9)).weight) == (
+        (GRANT, GRANT),
+        GRANT // 10,
+    )
     assert [give(w, ALICE, CAROL) for _ in range(9)] == [GRANT // 10] * 9
     assert give(w, ALICE, DAVE) == GRANT // 10
     assert (left(w), give(w, ALICE, DAVE), reserves(w)) == ((GRANT, 0), 0, [])
