@@ -203,6 +203,11 @@ CLAIM_EVENTS: Final = (
         "A sale was undone after its reward was claimed: the account owes this.",
     ),
     EventSpec(
+        "voice_spent",
+        Struct(giver=Address(), amount=Amount()),
+        "Voice was used against a review: it is back in the pool.",
+    ),
+    EventSpec(
         "voice_directed",
         Struct(giver=Address(), to=Address(), source=Hash32(), amount=Amount()),
         "A part of somebody's voice for what helped: a review, a post, an order led to.",

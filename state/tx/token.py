@@ -167,6 +167,7 @@ FAMILY: Final = Family(
     genesis=_apply_genesis,
     due=_do_due,
     actions=VESTING_ACTIONS,
+    declares=("voice_directed",),
     hooks={
         "final": on_final, "refunded": on_refunded, "period_closed": on_period_closed,
     },

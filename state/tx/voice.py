@@ -125,6 +125,30 @@ def direct(ctx: Context, giver: bytes, to: bytes, source: bytes, *, seller: byte
     """
     if not may_direct(ctx.draft, giver, to, seller):
         return 0
+    amount = _draw(ctx, giver)
+    if amount == 0:
+        return 0
+    period = running(ctx)
+    change_earned(ctx, to, period, voice=amount)
+    mining = mining_of(ctx.draft, period)
+    ctx.draft.put(MINING, period, mining._replace(claims=mining.claims + amount))
+    ctx.involve(to)
+    ctx.emit("voice_directed", giver, to, source, amount)
+    ctx.fire("voice_directed", giver, to, source, amount)
+    return amount
+
+
+def spend(ctx: Context, giver: bytes, to: bytes, *, seller: bytes = b"") -> int:
+    """Use up what `direct` would have directed, against an author: it goes back to the pool."""
+    amount = _draw(ctx, giver) if may_direct(ctx.draft, giver, to, seller) else 0
+    if amount:
+        add_token_totals(ctx, reserved=-amount, pool=amount)
+        ctx.emit("voice_spent", giver, amount)
+    return amount
+
+
+def _draw(ctx: Context, giver: bytes) -> int:
+    """Take a tenth of the giver's voice out of its reserves; what it was, in micro-MGS."""
     voice = voice_of(ctx.draft, giver, ctx.now(TOKEN_FAMILY))
     amount = voice.weight
     if amount == 0:
@@ -138,12 +162,6 @@ def direct(ctx: Context, giver: bytes, to: bytes, source: bytes, *, seller: byte
         grants.append((until_ms, granted, used + part))
         needed -= part
     ctx.draft.put(VOICE, giver, Voice(voice.waiting, tuple(grants)))
-    period = running(ctx)
-    change_earned(ctx, to, period, voice=amount)
-    mining = mining_of(ctx.draft, period)
-    ctx.draft.put(MINING, period, mining._replace(claims=mining.claims + amount))
-    ctx.involve(to)
-    ctx.emit("voice_directed", giver, to, source, amount)
     return amount
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from state.tx.community import POST_FIGURES
-from state.tx.demand import BACKED, BACKING, DEMAND, Backing, Demand, backer_of, open_of
+from state.tx.community import PLACE, POST_FIGURES
+from state.tx.demand import BACKED, BACKING, DEMAND, OPEN, Backing, Demand, backer_of, open_of
 from state.tx.money import totals_of
 from tests.state.scenarios.base import ALICE, ARBITER, BOB, SELLER, new_world
-from tests.state.scenarios.community import post, posted, wanted
+from tests.state.scenarios.community import founded, post, posted, wanted
 from tests.state.scenarios.orders import open_shop
 from tests.state.world import DAY_MS, DOLLAR, Person, World, make_genesis, people, reason
 
@@ -227,3 +230,31 @@ class Market(RuleBasedStateMachine):
 
 TestMarket = Market.TestCase
 TestMarket.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+
+
+@pytest.mark.parametrize(
+    ("table", "field", "law"),
+    [
+        (BACKING, "open", "community/"),
+        (BACKING, "deposit", "community/deposits"),
+        (BACKING, "due_ms", "community/deposits"),
+        (DEMAND, "counted", "community/open demand"),
+        (DEMAND, "pledged", "community/open demand"),
+        (OPEN, "value", "community/open demand"),
+        (PLACE, "members", "community/communities"),
+        (PLACE, "posts", "community/communities"),
+        (POST_FIGURES, "led_final", "community/posts"),
+    ],
+)
+def test_a_law_notices_a_figure_that_is_one_off(table: Any, field: str, law: str) -> None:
+    w = new_world()
+    demand, shop = posted(w), open_shop(w)
+    community = founded(w)
+    text = w.do(ALICE, "post_write", *post(community=(community,))).txid
+    lines = (("mug", 4, 3 * DOLLAR, ()),)
+    w.do(ALICE, "order_pay", shop, lines, (), (demand,), (text,), (), ())
+    assert w.broken_laws() == []
+    key, record = next(iter(w.draft.items(table)))
+    by = DOLLAR if field == "deposit" else 2
+    w.draft.put(table, key, record._replace(**{field: getattr(record, field) + by}))
+    assert any(line.startswith(law) for line in w.broken_laws()), w.broken_laws()

@@ -30,6 +30,7 @@ BY_CLOCK = {
     "issue_carried", "gateway_cap",  # test_reserves.py
     "rewards_returned",  # test_mining.py
     "voice_directed", "token_spent",  # test_voice.py, test_vesting.py
+    "voice_spent",  # test_reviews.py
 }  # fmt: skip
 
 
