@@ -21,7 +21,7 @@ from mgsnode.base.hashing import address_of, digest, signed_hash_of, txid_of
 from mgsnode.base.keys import SigningKey
 from mgsnode.base.transaction import Body, Transaction
 from state.draft import Draft
-from state.execute import BlockRun
+from state.execute import DUE_ITEMS_MAX, BlockRun
 from state.ledger import Ledger
 from state.trie import NodeCache, update
 
@@ -68,7 +68,7 @@ def _genesis(keys: Sequence[bytes]) -> Genesis:
         moderators=(),
         officers=(),
         token=tuple((name, 10**14) for name in TOKEN_PURPOSES),
-        params=(),
+        params=(("redeem_deadline_ms", 30_000),),
     )
 
 
@@ -273,6 +273,29 @@ def _referrals(bench: _Bench) -> dict[str, dict[str, float]]:
     return out
 
 
+def _expiries(bench: _Bench) -> dict[str, float]:
+    """Milliseconds of CPU of a block that does as much due work as fits: missed deadlines."""
+    draft = Draft(bench.ledger._reader)
+    payout = digest(b"mgs/bench", b"payout")
+    asks = [
+        bench.tx(who, 0, "dollar_redeem", "g0", 20 * _DOLLAR, "USD", payout, ())
+        for who in range(10, 10 + _BLOCK)
+    ]
+    bench.block(draft, 1, asks, NodeCache(bench.ledger._store))
+    layer = Draft(draft)
+    t0 = time.thread_time()
+    run = BlockRun(bench.ledger.registry, layer, height=2, time_ms=_START_MS + 59_000)
+    outcome = run.finish()
+    t1 = time.thread_time()
+    assert len(outcome.receipts) == DUE_ITEMS_MAX
+    update(NodeCache(bench.ledger._store).read, layer.changes())
+    return {
+        "items": len(outcome.receipts),
+        "execute_ms": round((t1 - t0) * 1e3, 1),
+        "encode_trie_ms": round((time.thread_time() - t1) * 1e3, 1),
+    }
+
+
 def run(*, quick: bool = False) -> dict[str, object]:
     """Median microseconds of CPU for each transaction, by kind and part."""
     folder = Path(tempfile.mkdtemp(prefix="mgs-bench-"))
@@ -288,6 +311,7 @@ def run(*, quick: bool = False) -> dict[str, object]:
                 "dollar_transfer": transfer, **_redemptions(bench), **_orders(bench),
                 **_referrals(bench),
             },
+            "expiries_of_a_block": _expiries(bench),
         }  # fmt: skip
         bench.ledger.close()
         return result

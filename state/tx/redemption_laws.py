@@ -22,8 +22,8 @@ from state.tx.payouts import (
     Redemption,
     sweep_id,
 )
-from state.tx.positions import POSITION
-from state.tx.quotes import check_quotes
+from state.tx.positions import CENT, POSITION
+from state.tx.quotes import QUOTE, check_quotes, fiat_at
 
 
 def _why_not_open(reader: Reader, rid: bytes, row: Redemption) -> str | None:
@@ -49,6 +49,14 @@ def _why_not_open(reader: Reader, rid: bytes, row: Redemption) -> str | None:
     return None
 
 
+def _fiat_of(reader: Reader, row: Redemption) -> int:
+    """What is to be paid: at par in cents, else at the quote's bid; -1 where there is no quote."""
+    if not row.quote:
+        return row.amount // CENT
+    quote = reader.get(QUOTE, row.quote)
+    return -1 if quote is None else fiat_at(quote, row.amount)
+
+
 def check_redemptions(reader: Reader) -> str | None:
     sums: dict[tuple[str, str], int] = {}
     used: dict[bytes, int] = {}
@@ -63,6 +71,8 @@ def check_redemptions(reader: Reader) -> str | None:
         period = (row.period, row.gateway)
         asked[period] = asked.get(period, 0) + row.amount
         add(row.gateway, "asked", row.amount)
+        if row.fiat != _fiat_of(reader, row):
+            return f"redemption {rid.hex()}: its fiat amount is not what its quote says"
         if row.quote:
             used[row.quote] = used.get(row.quote, 0) + row.amount
         if row.status == REFUSED:
