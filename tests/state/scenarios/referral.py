@@ -8,7 +8,7 @@ from mgsnode.base.transaction import Transaction
 from state.tx.accounts import note_keys, note_recruited
 from state.tx.bindings import RECRUITERS_MAX
 from state.tx.referral import STOREFRONT_SHOPS_MAX
-from tests.state.scenarios.base import ALICE, BOB, LINES, OP1, SELLER, fund, scenario
+from tests.state.scenarios.base import ALICE, BOB, LINES, OP2, SELLER, fund, scenario
 from tests.state.scenarios.orders import open_shop, shop_fields
 from tests.state.world import DAY_MS, DOLLAR, Person, World, h
 
@@ -275,7 +275,9 @@ def set_param(w: World, name: str, value: int) -> None:
 def two_shops(w: World) -> tuple[bytes, bytes]:
     """Shops of two gateways that Bob has joined."""
     one = shop_with(w, BOB)
-    receipt = w.do(SELLER, "shop_open", *shop_fields(name="Pots", commission=500), also=[OP1])
+    receipt = w.do(
+        SELLER, "shop_open", *shop_fields(name="Pots", gateway="g2", commission=500), also=[OP2]
+    )
     assert receipt.code == 0
     join(w, BOB, receipt.txid)
     return one, receipt.txid
