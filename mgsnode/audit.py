@@ -32,11 +32,12 @@ from mgsnode.genesis import genesis_text, parse_genesis
 from mgsnode.guard import JOURNAL_FILE
 from mgsnode.home import Home, carried_reader, load_home_genesis
 from mgsnode.snapshots import Shelf, verify_folder
-from state.audit import AuditResult, audit_source, audit_store
+from state.audit import AuditResult, Inspect, audit_source, audit_store
 from state.chain import read_base
 from state.restore import Read
 from state.snapshot import Item
 from state.store import Store
+from state.view import View
 
 Progress = Callable[[str, int, int], None]
 _SCRATCH: Final = "mgsnode-audit-"
@@ -50,7 +51,13 @@ def _quiet(_what: str, _done: int, _of: int) -> None:
     return None
 
 
-def audit_home(home: Path, *, progress: Progress = _quiet) -> AuditResult:
+def _nothing(_view: View) -> None:
+    return None
+
+
+def audit_home(
+    home: Path, *, progress: Progress = _quiet, inspect: Inspect = _nothing
+) -> AuditResult:
     """Replay the chain of the stopped node at `home` and compare its whole store.
 
     `ConfigError` where there is no such home, `Locked` while a node runs on it, `Corrupt` where
@@ -64,7 +71,13 @@ def audit_home(home: Path, *, progress: Progress = _quiet) -> AuditResult:
         replay = Path(scratch) / "replay"
         try:
             result = audit_store(
-                store, genesis, replay, progress=progress, base=base, carried=carried
+                store,
+                genesis,
+                replay,
+                progress=progress,
+                base=base,
+                carried=carried,
+                inspect=inspect,
             )
         except Malformed as error:
             raise Corrupt(f"{paths.carried}: {error.why}") from None
@@ -107,7 +120,9 @@ def voted_height(journal: Path) -> int:
     return recover(read_journal(journal.read_bytes()).records).floor.height
 
 
-def audit_rpc(url: str, genesis: Genesis, *, progress: Progress = _quiet) -> AuditResult:
+def audit_rpc(
+    url: str, genesis: Genesis, *, progress: Progress = _quiet, inspect: Inspect = _nothing
+) -> AuditResult:
     """Replay the chain of `genesis` that the node at `url` shows, up to the head it has now.
 
     Call it outside of an event loop. Raises `Unreachable`, `RpcFailure`, `Corrupt` for answers
@@ -122,7 +137,8 @@ def audit_rpc(url: str, genesis: Genesis, *, progress: Progress = _quiet) -> Aud
                 f"the node at {url} has the chain from height {since} on: audit its home, or a "
                 "node with all of it"
             )
-        return audit_source(node, genesis, Path(scratch) / "replay", progress=progress)
+        replay = Path(scratch) / "replay"
+        return audit_source(node, genesis, replay, progress=progress, inspect=inspect)
 
 
 def genesis_of(url: str) -> Genesis:

@@ -41,8 +41,10 @@ from state.ledger import Ledger
 from state.restore import Read, restore
 from state.source import Source, StoreSource
 from state.store import Rows
+from state.view import View
 
 CheckClaims = Callable[[Sequence[Claim]], Sequence[bool]]
+Inspect = Callable[[View], None]
 Progress = Callable[[str, int, int], None]  # ("replay" or "rows", done, of how many or 0)
 
 
@@ -76,19 +78,21 @@ def audit_store(
     check_claims: CheckClaims = check_here,
     base: Read | None = None,
     carried: Read | None = None,
+    inspect: Inspect = lambda _view: None,
 ) -> AuditResult:
     """Replay the chain in `rows` and compare every row with the replay's.
 
     `scratch` is a folder that does not exist yet or is empty; it grows as large as the chain.
     `base` gives the items of the snapshot that the store began with, if it did; `Malformed`
     where one of them does not hold; `carried` those of the one that the genesis takes over.
+    `inspect` is shown the replayed state at the end, if nothing was wrong with it.
     """
     if base is None:
         ledger = Ledger.create(scratch, genesis, carried=carried)
     else:
         restore(scratch, genesis, base)
         ledger = Ledger.open(scratch, genesis)
-    return _audit(ledger, StoreSource(rows), rows, progress, check_claims)
+    return _audit(ledger, StoreSource(rows), rows, progress, check_claims, inspect)
 
 
 def audit_source(
@@ -98,9 +102,11 @@ def audit_source(
     *,
     progress: Progress = lambda _what, _done, _of: None,
     check_claims: CheckClaims = check_here,
+    inspect: Inspect = lambda _view: None,
 ) -> AuditResult:
-    """Replay the chain that `source` shows. `scratch` as in `audit_store`."""
-    return _audit(Ledger.create(scratch, genesis), source, None, progress, check_claims)
+    """Replay the chain that `source` shows. `scratch` and `inspect` as in `audit_store`."""
+    ledger = Ledger.create(scratch, genesis)
+    return _audit(ledger, source, None, progress, check_claims, inspect)
 
 
 def _audit(
@@ -109,6 +115,7 @@ def _audit(
     rows: Rows | None,
     progress: Progress,
     check_claims: CheckClaims,
+    inspect: Inspect,
 ) -> AuditResult:
     """Replay from the head of `ledger`, which is the genesis or a snapshot. Closes it."""
     replay = _Replay(ledger, source, check_claims)
@@ -131,6 +138,8 @@ def _audit(
                     ledger.hrp,
                     progress=lambda done: progress("rows", done, 0),
                 )
+            if fault is None:
+                inspect(view)
     except (_Fault, Corrupt, Malformed) as error:
         fault = str(error)
     finally:

@@ -12,6 +12,7 @@ from mgsnode.cli.common import JsonFlag, print_json, warn
 
 if TYPE_CHECKING:
     from state.audit import AuditResult
+    from state.view import View
 
 
 def register(app: typer.Typer) -> None:
@@ -30,6 +31,10 @@ def audit(
         Path | None,
         typer.Option(help="With --rpc: the chain's genesis, so that the node's is not taken."),
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Write the trial balance over time: a page here, CSV beside it."),
+    ] = None,
     json: JsonFlag = False,
 ) -> None:
     """Replay a chain from its genesis: hashes, certificates, signatures, execution, roots, laws.
@@ -41,10 +46,12 @@ def audit(
         raise typer.BadParameter("say what to audit: --home DIR or --rpc URL")
     if genesis is not None and rpc is None:
         raise typer.BadParameter("--genesis goes with --rpc; a home has its own")
+    if report is not None and report.suffix in ("", ".csv"):
+        raise typer.BadParameter("--report names a page, such as report.html; the CSV is beside it")
     from mgsnode.audit import line_of
     from mgsnode.base.errors import Corrupt
 
-    result = _audit(home, rpc, genesis)
+    result = _audit(home, rpc, genesis, report)
     if json:
         print_json(
             {
@@ -63,19 +70,39 @@ def audit(
         raise Corrupt(f"audit: {result.fault}")
 
 
-def _audit(home: Path | None, rpc: str | None, genesis: Path | None) -> AuditResult:
+def _audit(
+    home: Path | None, rpc: str | None, genesis: Path | None, report: Path | None
+) -> AuditResult:
     from mgsnode.audit import audit_home, audit_rpc, genesis_of
     from mgsnode.genesis import load_genesis
 
+    def write(view: View) -> None:
+        if report is not None:
+            _write_report(view, report)
+
     with _Progress() as progress:
         if home is not None:
-            return audit_home(home, progress=progress.on)
+            return audit_home(home, progress=progress.on, inspect=write)
         assert rpc is not None
         if genesis is not None:
-            return audit_rpc(rpc, load_genesis(genesis), progress=progress.on)
+            return audit_rpc(rpc, load_genesis(genesis), progress=progress.on, inspect=write)
         known = genesis_of(rpc)
         warn(f"the genesis is the node's own; compare its hash: {known.hash.hex()}")
-        return audit_rpc(rpc, known, progress=progress.on)
+        return audit_rpc(rpc, known, progress=progress.on, inspect=write)
+
+
+def _write_report(view: View, page: Path) -> None:
+    """The page, and the CSV under the same name with its own ending."""
+    from mgsnode.base.errors import MgsError
+    from mgsnode.report import read_report, report_csv, report_html
+
+    table = page.with_suffix(".csv")
+    found = read_report(view)
+    try:
+        page.write_text(report_html(found), encoding="utf-8")
+        table.write_text(report_csv(found), encoding="utf-8")
+    except OSError as error:
+        raise MgsError(f"{page}: cannot be written: {error.strerror}") from None
 
 
 class _Progress:

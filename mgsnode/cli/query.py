@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -23,10 +23,40 @@ def query(
     rpc: RpcUrl = RPC_DEFAULT,
     json: JsonFlag = False,
 ) -> None:
-    """Call a method and show its answer: mgsnode query chain_block height=3."""
+    """Call a method and show its answer: mgsnode query chain_block height=3.
+
+    `mgsnode query gateways` shows the gateways' figures in dollars, one line each.
+    """
     from mgsnode.client import call_once
 
-    show(call_once(rpc, method, _params(params or [])), as_json=json)
+    table = _TABLES.get(method)
+    answer = call_once(rpc, table[0] if table else method, _params(params or []))
+    if table and not json:
+        answer["items"] = [
+            {name: _column(row, name) for name in table[1]} for row in answer["items"]
+        ]
+    show(answer, as_json=json)
+
+
+# Name of a table -> (method, its columns).
+_TABLES: Final = {
+    "gateways": (
+        "gateway_list",
+        ("gateway", "country", "status", "position", "room", "attested", "gone", "announced",
+         "waiting", "issued", "burned", "strikes", "bond", "stops"),
+    ),
+}  # fmt: skip
+
+
+def _column(row: dict[str, Any], name: str) -> Any:
+    """A figure in whole units with two decimals, cut; a list of stops by their reasons."""
+    value = row.get(name, "")
+    if name == "stops":
+        return ", ".join(stop["why"] for stop in value) or "none"
+    if isinstance(value, str) and value.lstrip("-").isdecimal():
+        cents = abs(int(value)) // 10_000
+        return f"{'-' if int(value) < 0 else ''}{cents // 100:,}.{cents % 100:02}"
+    return value
 
 
 def _params(pairs: list[str]) -> dict[str, Any]:

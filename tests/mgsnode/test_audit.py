@@ -100,6 +100,17 @@ def test_the_audit_tells_how_far_it_is(home: Path) -> None:
     assert [done for what, done, _ in seen if what == "replay"] == list(range(HEIGHTS + 1))
 
 
+def test_the_report_is_a_page_and_a_csv_beside_it(home: Path, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    done = command("--home", home, "--report", page)
+    assert done.returncode == 0, done.stderr
+    assert page.read_text().startswith("<!doctype html>")
+    assert (tmp_path / "report.csv").read_text().startswith("gateway,period,end_ms,issued")
+    assert command("--home", home, "--report", tmp_path / "table.csv").returncode == 2
+    nowhere = command("--home", home, "--report", tmp_path / "none" / "report.html")
+    assert nowhere.returncode == 1 and "cannot be written" in nowhere.stderr
+
+
 def change(home: Path, key: bytes, at: int) -> None:
     """One byte of a stored row."""
     with Store.open(Home(home).store) as store:

@@ -17,7 +17,7 @@ from mgsnode.base.errors import ConfigError, Corrupt, Locked, MgsError, Rejected
 from mgsnode.base.transaction import EXPIRED
 from mgsnode.cli.common import hash_hex, micro
 from mgsnode.cli.main import exit_code_of, main, sentence_of
-from mgsnode.cli.query import _params
+from mgsnode.cli.query import _params, query
 from mgsnode.devnet import dev_genesis, dev_key
 from mgsnode.genesis import genesis_text
 
@@ -257,6 +257,31 @@ def test_amounts_and_references_as_people_write_them() -> None:
     assert (micro("12.50"), micro("0.000001"), micro("3")) == ("12500000", "1", "3000000")
     assert hash_hex("ab" * 32) == "ab" * 32
     assert len(hash_hex("invoice 7")) == 64
+
+
+def test_query_gateways_is_a_table_in_dollars(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = {
+        "gateway": "albion", "country": "GB", "status": "active", "position": "-1234567890",
+        "room": "0", "strikes": 2, "stops": [{"why": "shortfall", "until_period": None}],
+        "vote_key": "ab" * 32,
+    }  # fmt: skip
+    asked: list[str] = []
+
+    def call(_url: str, method: str, _params: object) -> dict[str, object]:
+        asked.append(method)
+        return {"height": 7, "items": [dict(row)], "next_cursor": None}
+
+    monkeypatch.setattr("mgsnode.client.call_once", call)
+    query("gateways", [], rpc="http://x", json=False)
+    shown = capsys.readouterr().out
+    assert asked == ["gateway_list"]
+    for text in ("albion", "active", "-1,234.56", "0.00", "shortfall", "height"):
+        assert text in shown
+    assert "ab" * 32 not in shown
+    query("gateways", [], rpc="http://x", json=True)
+    assert json.loads(capsys.readouterr().out)["items"] == [row]
 
 
 def test_query_parameters_read_as_they_are_meant() -> None:

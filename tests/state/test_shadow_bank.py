@@ -82,8 +82,9 @@ class Bank:
     def step(self) -> None:
         """One agent does something, then the clock moves on."""
         act = self.rng.choice(
-            [self.issue, self.issue, self.redeem, self.redeem, self.pay, self.pay, self.pay, self.confirm,
-             self.withdraw, self.take_out, self.attest, self.attest, self.deposit, self.contest]
+            [self.issue, self.issue, self.redeem, self.redeem, self.pay, self.pay, self.pay,
+             self.confirm, self.withdraw, self.take_out, self.attest, self.attest, self.deposit,
+             self.contest]
         )  # fmt: skip
         act(self.rng.choice(list(OPERATORS)))
         self.let_pass(self.rng.choice([1, 1, 20, 59]) * MINUTE_MS)
@@ -242,12 +243,12 @@ class Bank:
         """What the gateway stands for beyond its fiat; what was really paid is no debt."""
         position: Position = position_of(self.w.draft, name)
         settled = sum(
-            self.asks[rid].amount for rid in self.open_at(name, "claimed") if self.asks[rid].paid
+            self.asks[rid].amount
+            for status in ("claimed", "pending")
+            for rid in self.open_at(name, status)
+            if self.asks[rid].paid
         )
-        pending = sum(
-            self.asks[r].amount for r in self.open_at(name, "pending") if self.asks[r].paid
-        )
-        return max(0, position.position - settled - pending) - self.fiat[name]
+        return max(0, position.position - settled) - self.fiat[name]
 
 
 def first_unbacked(bank: Bank) -> str:
