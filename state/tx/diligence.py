@@ -192,7 +192,7 @@ def check_tallies(
     """Each period's sums are those of the redemptions that were asked for in it."""
     running = period_of(reader).number
     tallies = dict(reader.items(TALLY))
-    for period, name in sorted({*tallies, *asked, *refused}):
+    for period, name in sorted(dict.fromkeys([*tallies, *asked, *refused])):
         where = f"tally of {name} in period {period}"
         tally = tallies.get((period, name), NO_TALLY)
         if tally.refused != refused.get((period, name), 0):
