@@ -103,8 +103,8 @@ def _check_orders(reader: Reader) -> str | None:
     for order_id, mined in reader.items(MINED):
         order = reader.get(ORDER, order_id)
         shop = reader.get(SHOP, order.shop) if order else None
-        if order is None or shop is None or not mined.fee <= fee_for_mining(order):
-            return f"order {order_id.hex()} counts for more than its fee"
+        if order is None or shop is None or mined.fee != fee_for_mining(order):
+            return f"order {order_id.hex()} counts for something else than its fee"
         period = mined.period
         add(order.buyer, period, "buyer", mined.fee)
         add(shop.owner, period, "shop", mined.fee)

@@ -231,6 +231,21 @@ def test_a_reviewed_line_earns_its_part_by_value_and_the_rest_waits() -> None:
     assert (token(w, ALICE), w.broken_laws()) == (2_400_000 + 975_000, [])
 
 
+def test_a_refund_takes_what_waits_to_be_claimed_and_what_was_claimed() -> None:
+    w, _, shop = economy()
+    order_id = final(w, shop)
+    period = close_period(w)
+    assert claim(w, ALICE, period) == ""
+    with in_block(w) as ctx:
+        assert pay_reviewer(ctx, order_id, 0, ALICE.address, 10_000) == 300_000
+    before = mining(w)
+    assert (before.claims, before.claimed) == (400_000 + 300_000, 600_000)
+    assert w.do(SELLER, "order_refund", order_id, ((0, 1),), "").code == 0
+    assert (mining(w).claims, mining(w).claimed) == (0, 0)
+    assert debt_of(w.draft, ALICE.address) == 600_000
+    assert w.broken_laws() == []
+
+
 def test_lines_reviewed_before_final_and_before_the_close_earn_the_same() -> None:
     w, others, shop = economy()
     others.reviewed = {0: 10_000}
@@ -273,9 +288,10 @@ def test_what_nobody_claims_goes_back_to_the_pool() -> None:
     period = close_period(w)
     assert claim(w, ALICE, period) == ""
     assert (token_totals_of(w.draft).reserved, mining(w).claims) == (1_100_000, 600_000)
-    w.pass_ms(50_000 - 1)
+    w.pass_ms(50_000 - 2)
+    assert token_totals_of(w.draft).reserved == 1_100_000
+    assert claim(w, SELLER, period) == "CLAIM_EXPIRED"  # in the block of that very time
     assert token_totals_of(w.draft).reserved == 200_000  # voice; reviews end with the claims
-    assert claim(w, SELLER, period) == "CLAIM_EXPIRED"
     assert w.do(SELLER, "order_refund", order_id, ((0, 1),), "").code == 0
     assert debt_of(w.draft, ALICE.address) == 600_000
     assert debt_of(w.draft, SELLER.address) == 0

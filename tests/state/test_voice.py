@@ -167,12 +167,14 @@ def test_a_refund_takes_back_voice_but_not_what_was_directed() -> None:
 
 def test_a_refund_before_the_grant_was_taken_in_is_reckoned_once() -> None:
     """Two periods of one slice: the second one's grant waits while an order of it is undone."""
-    w, _, shop = economy(voice_ms=900_000)
+    w, _, shop = economy()
     final(w, shop)
     close_period(w)
     order_id = final(w, shop, (PRICE, PRICE))
     close_period(w)
     assert w.do(SELLER, "order_refund", order_id, ((0, 1),), "").code == 0
+    ((_, row),) = w.draft.items(VOICE_RESERVE)
+    assert row.left == 3 * GRANT
     assert left(w) == (2 * GRANT, 2 * GRANT)
     give(w, ALICE, CAROL)
     assert w.do(SELLER, "order_refund", order_id, ((1, 1),), "").code == 0
