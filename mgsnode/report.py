@@ -129,6 +129,13 @@ def _dollars(micro: int) -> str:
     return f"{'−' if micro < 0 else ''}{cents // 100:,}.{cents % 100:02}"
 
 
+def _mark(micro: int) -> str:
+    """An amount beside an axis: whole dollars, or millions of them."""
+    dollars = abs(micro) // 1_000_000
+    short = f"{dollars / 1_000_000:,.1f} M" if dollars >= 1_000_000 else f"{dollars:,}"
+    return f"{'−' if micro < 0 else ''}{short}"
+
+
 def _chart(series: Sequence[tuple[str, list[tuple[int, int]]]]) -> str:
     """Lines over time, from the lowest to the highest value and always with zero."""
     thinned = [(label, points[:: len(points) // _POINTS_MAX + 1]) for label, points in series]
@@ -145,7 +152,7 @@ def _chart(series: Sequence[tuple[str, list[tuple[int, int]]]]) -> str:
     marks = []
     for value in sorted({low, 0, (low + high) // 2, high}):
         marks.append(f'<path class="grid" d="M{_LEFT} {y(value):.1f}H{_WIDTH - 12}"/>')
-        marks.append(f'<text x="{_LEFT - 6}" y="{y(value) + 4:.1f}">{_dollars(value)}</text>')
+        marks.append(f'<text x="{_LEFT - 6}" y="{y(value) + 4:.1f}">{_mark(value)}</text>')
     ends = [(_LEFT, "start", first), (_WIDTH - 12, "end", last)]
     for at, anchor, ms in ends:
         style = f'style="text-anchor:{anchor}"'

@@ -42,7 +42,7 @@ from state.tx.positions import (
     position_of,
     use_reference,
 )
-from state.tx.room import RESERVE, reserve_of, room_of
+from state.tx.room import RESERVE, Room, reserve_of, room_of
 
 RESERVES: Final = 13
 UNKNOWN_ISSUE: Final = (1_309, "UNKNOWN_ISSUE")
@@ -106,7 +106,8 @@ def apply_issue(ctx: Context, fields: Fields) -> None:
     check_reference(ctx, ISSUED_ON, name, reference)
     if not _can_be_counted(ctx, name, amount):
         raise Rejected(SUPPLY_LIMIT)
-    room = room_of(ctx.draft, ctx.params, name, ctx.time_ms).room
+    found = room_of(ctx.draft, ctx.params, name, ctx.time_ms)
+    room = found.room
     if amount > room:
         raise Rejected(ROOM_EXCEEDED, gateway=name, room=str(room), needed=str(amount))
     reserve, period = reserve_of(ctx.draft, name), period_of(ctx.draft).number
@@ -130,7 +131,7 @@ def apply_issue(ctx: Context, fields: Fields) -> None:
     ctx.list_under(ISSUES, name.encode(), ctx.object_id)
     if at_once <= ctx.params["issue_threshold"]:
         ctx.draft.put(RESERVE, name, reserve._replace(period=period, at_once=at_once))
-        _create(ctx, ctx.object_id, issue)
+        _create(ctx, ctx.object_id, issue, found)
     else:
         _let_wait(ctx, ctx.object_id, issue)
 
@@ -143,13 +144,15 @@ def _can_be_counted(ctx: Context, name: str, amount: int) -> bool:
     )
 
 
-def _create(ctx: Context, issue_id: bytes, issue: Issue) -> None:
-    """The dollars come into being. Room was asked for: `room_before` is what there is now."""
+def _create(ctx: Context, issue_id: bytes, issue: Issue, room: Room) -> None:
+    """The dollars come into being. `room` is what was asked and found to be enough."""
     name = issue.gateway
     change_position(ctx, name, issued=issue.amount)
     mint(ctx, issue.to, issue.amount)
-    after = room_of(ctx.draft, ctx.params, name, ctx.time_ms).room
-    done = issue._replace(status=ISSUED, closed_ms=ctx.time_ms, room_after=after)
+    after = room._replace(owed=position_of(ctx.draft, name).owed)
+    done = issue._replace(
+        status=ISSUED, closed_ms=ctx.time_ms, room_before=room.room, room_after=after.room
+    )
     ctx.draft.put(ISSUE, issue_id, done)
     ctx.emit("dollar_issued", name, issue.to, issue.amount, issue.reference)
 
@@ -172,8 +175,7 @@ def do_due(ctx: Context, issue_id: bytes) -> None:
     change_position(ctx, issue.gateway, waiting=-issue.amount)
     fault = _why_not_now(ctx, issue)
     if fault is None:
-        room = room_of(ctx.draft, ctx.params, issue.gateway, ctx.time_ms).room
-        _create(ctx, issue_id, issue._replace(room_before=room))
+        _create(ctx, issue_id, issue, _room_now(ctx, issue))
     else:
         _end(ctx, issue_id, issue, LAPSED, reason=fault[0][1])
 
@@ -190,10 +192,14 @@ def _why_not_now(ctx: Context, issue: Issue) -> Fault | None:
         return ISSUING_STOPPED, {"gateway": name, "why": ", ".join(why for why, _ in stops)}
     if not _can_be_counted(ctx, name, issue.amount):
         return SUPPLY_LIMIT, {}
-    room = room_of(ctx.draft, ctx.params, name, ctx.time_ms).room
+    room = _room_now(ctx, issue).room
     if issue.amount > room:
         return ROOM_EXCEEDED, {"gateway": name, "room": str(room), "needed": str(issue.amount)}
     return None
+
+
+def _room_now(ctx: Context, issue: Issue) -> Room:
+    return room_of(ctx.draft, ctx.params, issue.gateway, ctx.time_ms)
 
 
 def _end(ctx: Context, issue_id: bytes, issue: Issue, status: str, *, reason: str) -> None:
@@ -270,8 +276,7 @@ def _make_carry(ctx: Context, args: Fields, _source: bytes) -> None:
     assert vetoer is not None
     until_ms = ctx.now(RESERVES) + VETO_BAR_MS
     ctx.draft.put(BARRED, (vetoer.place, issue.gateway), Barred(until_ms))
-    room = room_of(ctx.draft, ctx.params, issue.gateway, ctx.time_ms).room
-    _create(ctx, issue_id, issue._replace(room_before=room))
+    _create(ctx, issue_id, issue, _room_now(ctx, issue))
     ctx.emit("issue_carried", issue_id, issue.gateway, issue.vetoed_by, until_ms)
 
 
