@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from consensus.effects import SetTimer
 from consensus.events import Received
 from consensus.replica import Replica
 from mgsnode.base.limits import EARLY_MESSAGES_MAX
@@ -84,3 +85,18 @@ def test_the_same_message_again_changes_nothing() -> None:  # case 58
     for _ in range(10):
         assert transcript.replica.step(Received("C", raw), transcript._now()) == []
     assert transcript.replica.sizes() == sizes
+
+
+def test_the_timer_starts_anew_when_a_quorum_has_left_and_only_then() -> None:  # R7
+    transcript = scene()
+    transcript.run(
+        "let a2 = VIEW-CHANGE 2 by A at genesis\nlet c2 = VIEW-CHANGE 2 by C at genesis\n"
+        "let d2 = VIEW-CHANGE 2 by D at genesis\n"
+        "C says c2\n-> remember VIEW-CHANGE 2 at genesis\n-> say VIEW-CHANGE 2 at genesis"
+    )
+    started = []
+    for name in "AD":  # with C's and ours a quorum of three, then one more
+        raw = transcript.speech.utter(name, [f"{name.lower()}2"])
+        effects = transcript.replica.step(Received(name, raw), transcript._now())
+        started.append([e.name for e in effects if isinstance(e, SetTimer)].count("progress"))
+    assert started == [1, 0]

@@ -27,7 +27,7 @@ _COPIED = (
 )  # fmt: skip
 _TESTS = tuple(
     f"tests/consensus/{name}"
-    for name in ("test_transcripts.py", "test_bounds.py", "test_journal.py", "")
+    for name in ("test_transcripts.py", "test_proofs.py", "test_bounds.py", "test_journal.py", "")
 )
 _GUARD_TESTS = ("tests/mgsnode/test_guard.py",)
 _TESTS_S, _SEED_S = 240, 120

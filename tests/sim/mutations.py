@@ -207,8 +207,6 @@ MUTATIONS = (
          "        or core.own_new_view is not None\n", ""),
     _one("the timer runs on when view changes come", "view_change.py",
          "    if len(core.view_changes) == core.members.quorum:", "    if False:"),
-    _one("proposals at or below the base accepted", "normal.py",
-         "    if content.height <= core.base:", "    if False:"),
     _one("a missing body is not asked for again", "normal.py",
          '            core.set_timer("clock", BODY_RETRY_MS)\n', ""),
     _one("a vote for a second proposal after a restart", "normal.py",

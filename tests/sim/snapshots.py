@@ -15,6 +15,8 @@ from random import Random
 from typing import TYPE_CHECKING
 from unittest.mock import patch
 
+from structlog.testing import capture_logs
+
 from mgsnode.base.genesis import Genesis
 from mgsnode.base.validators import faults_of
 from mgsnode.snapshots import Shelf, restore_store
@@ -92,7 +94,8 @@ def begin_with_a_snapshot(
     peers = _Peers(shelf, lies, random)
     ours = Shelf(folder / "ours", chain.genesis)
     try:
-        asyncio.run(_fetch(peers, ours, chain.genesis, members))
+        with capture_logs():
+            asyncio.run(_fetch(peers, ours, chain.genesis, members))
     except TimeoutError:
         raise Broken(f"no snapshot within {_WITHIN_S} s: {lies}") from None
     wrongly = set(peers.blamed) - set(liars)
