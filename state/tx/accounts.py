@@ -147,7 +147,11 @@ def is_linked(reader: Reader, one: bytes, other: bytes) -> bool:
 
     An account is linked to itself.
     """
-    if not keys_ever(reader, one).isdisjoint(keys_ever(reader, other)):
+    if one == other:
+        return True
+    if (reader.get(KEYS_EVER, one) or reader.get(KEYS_EVER, other)) and not keys_ever(
+        reader, one
+    ).isdisjoint(keys_ever(reader, other)):
         return True
     return one in _recruiters(reader, other) or other in _recruiters(reader, one)
 

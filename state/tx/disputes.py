@@ -133,10 +133,7 @@ def rule(
         outcome=outcome, buyer_bp=buyer_bp, is_silent=is_silent, ended_ms=ctx.time_ms
     )
     ctx.draft.put(DISPUTE, order_id, ruled)
-    if is_lost:
-        before = figures_of(ctx.draft, order.shop)
-        ctx.draft.put(FIGURES, order.shop, before._replace(disputes_lost=before.disputes_lost + 1))
-    given = split(ctx, order_id, _before_dispute(order), shop, buyer_bp)
+    given = split(ctx, order_id, _before_dispute(order), shop, buyer_bp, is_lost=is_lost)
     ctx.involve(order.buyer)
     ctx.involve(shop.owner)
     ctx.emit("order_ruled", order_id, buyer_bp, given, is_silent)

@@ -192,6 +192,55 @@ def release_all(ctx: Context, family: int, object_id: bytes, to: bytes) -> None:
         ctx.emit("dollar_released", object_id, purpose, to, amount)
 
 
+def release_parts(
+    ctx: Context, family: int, object_id: bytes, parts: Sequence[tuple[int, int]], to: bytes
+) -> None:
+    """Several (purpose, amount) of a hold to one account, as `release` would one by one."""
+    total = 0
+    for purpose, amount in parts:
+        if amount:
+            _add_held(ctx, family, object_id, purpose, -amount)
+            ctx.emit("dollar_released", object_id, purpose, to, amount)
+            total += amount
+    if total:
+        _add(ctx, to, total)
+        _add_totals(ctx, balances=total, holds=-total, family=family)
+
+
+def split_hold(
+    ctx: Context,
+    family: int,
+    object_id: bytes,
+    purpose: int,
+    *,
+    to: bytes,
+    paid: int,
+    pooled: int,
+    kept: Sequence[tuple[int, int]],
+) -> None:
+    """Of what is held for `purpose`: `paid` to an account, `pooled` to the fee pool, and each
+    (purpose, amount) of `kept` on to another purpose; with one write of the hold and the totals.
+    """
+    hold = ctx.draft.get(HOLD, (family, object_id))
+    parts = dict(hold.parts) if hold else {}
+    left = parts.pop(purpose, 0) - paid - pooled - sum(amount for _, amount in kept)
+    assert left >= 0, "a hold was not asked for before it was taken from"
+    for place, amount in ((purpose, left), *kept):
+        if amount:
+            parts[place] = parts.get(place, 0) + amount
+    if parts:
+        ctx.draft.put(HOLD, (family, object_id), Hold(tuple(sorted(parts.items()))))
+    else:
+        ctx.draft.delete(HOLD, (family, object_id))
+    if pooled:
+        ctx.emit("dollar_pooled", object_id, purpose, pooled)
+    if paid:
+        _add(ctx, to, paid)
+        ctx.emit("dollar_released", object_id, purpose, to, paid)
+    if paid or pooled:
+        _add_totals(ctx, balances=paid, fee_pool=pooled, holds=-paid - pooled, family=family)
+
+
 def release_to_pool(ctx: Context, family: int, object_id: bytes, purpose: int, amount: int) -> None:
     """Hold to fee pool."""
     if amount == 0:

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from state.context import Context
 from state.tx.batches import free_units
-from state.tx.money import held, move_hold, release, release_to_pool, transfer
+from state.tx.money import held, release, release_parts, split_hold, transfer
 from state.tx.sales import (
     CANCELLED,
     COMMISSION,
@@ -128,18 +128,22 @@ def _free_batches(ctx: Context, order_id: bytes) -> None:
             free_units(ctx, batch[0], left)
 
 
-def complete(
-    ctx: Context, order_id: bytes, order: Order, shop: Shop, *, is_ruled: bool = False
-) -> None:
-    """The shop is paid, less what is held until final; `is_ruled`: which is at once."""
+def complete(ctx: Context, order_id: bytes, order: Order, shop: Shop) -> None:
+    """The shop is paid, less what is held until final."""
     kept = order.kept
     fee, commission, holdback = shares(order, kept, network_fee(order, kept))
     to_shop = kept - fee - commission - holdback
-    release_to_pool(ctx, FAMILY_NUMBER, order_id, ESCROW, fee)
-    move_hold(ctx, FAMILY_NUMBER, order_id, ESCROW, COMMISSION, commission)
-    move_hold(ctx, FAMILY_NUMBER, order_id, ESCROW, HOLDBACK, holdback)
-    release(ctx, FAMILY_NUMBER, order_id, ESCROW, shop.owner, to_shop)
-    due_ms = 0 if is_ruled else ctx.now(FAMILY_NUMBER) + order.return_window_ms
+    split_hold(
+        ctx,
+        FAMILY_NUMBER,
+        order_id,
+        ESCROW,
+        to=shop.owner,
+        paid=to_shop,
+        pooled=fee,
+        kept=((COMMISSION, commission), (HOLDBACK, holdback)),
+    )
+    due_ms = ctx.now(FAMILY_NUMBER) + order.return_window_ms
     set_due(ctx, order_id, order.due_ms, due_ms)
     completed = order._replace(
         status=COMPLETED, due_ms=due_ms, fee=fee, to_shop=to_shop, completed_ms=ctx.time_ms
@@ -183,6 +187,8 @@ def finalise(ctx: Context, order_id: bytes, shop: Shop) -> None:
 def _give_rest(ctx: Context, order_id: bytes, owner: bytes) -> None:
     """What nobody took of the commission is the shop's."""
     left = held(ctx.draft, FAMILY_NUMBER, order_id, COMMISSION)
+    if not left:
+        return
     release(ctx, FAMILY_NUMBER, order_id, COMMISSION, owner, left)
     order = ctx.draft.get(ORDER, order_id)
     assert order is not None
@@ -231,8 +237,8 @@ def refund_after(
         release(ctx, FAMILY_NUMBER, order_id, HOLDBACK, owner, -from_shop)
         holdback += from_shop
         to_shop -= from_shop
-    release(ctx, FAMILY_NUMBER, order_id, COMMISSION, order.buyer, commission)
-    release(ctx, FAMILY_NUMBER, order_id, HOLDBACK, order.buyer, holdback)
+    parts = ((COMMISSION, commission), (HOLDBACK, holdback))
+    release_parts(ctx, FAMILY_NUMBER, order_id, parts, order.buyer)
     changed = order._replace(
         refunded=order.refunded + amount,
         from_escrow=order.from_escrow + commission + holdback,
@@ -267,40 +273,106 @@ def count_refund(ctx: Context, order: Order, amount: int) -> None:
 # Rulings -----------------------------------------------------------------------------------
 
 
-def split(ctx: Context, order_id: bytes, order: Order, shop: Shop, buyer_bp: int) -> int:
+def split(
+    ctx: Context, order_id: bytes, order: Order, shop: Shop, buyer_bp: int, *, is_lost: bool
+) -> int:
     """The buyer gets its part of what is in escrow, the order ends; returns the buyer's part.
 
-    `order` is as it stood before the dispute, its deadline none.
+    `order` is as it stood before the dispute, its deadline none. The hook `refunded` sees it like
+    that; `completed`, where the order had not been, and `final` see it final.
     """
-    if order.completed_ms:
-        given = _split_held(ctx, order_id, order, buyer_bp)
-        if given:
-            ctx.fire("refunded", order_id, given)
-        finalise(ctx, order_id, shop)
+    divide = _divide_held if order.completed_ms else _divide_escrow
+    after, given = divide(ctx, order_id, order, shop, buyer_bp)
+    _count_ruling(ctx, after, given, is_new=not order.completed_ms, is_lost=is_lost)
+    if after.status != FINAL:
         return given
-    given = order.kept * buyer_bp // BPS
-    after = order._replace(ruled=given)
-    if given:
-        after = refund_escrow(ctx, order_id, after, given)
-        ctx.fire("refunded", order_id, given)
-    if after.kept:
-        complete(ctx, order_id, after, shop, is_ruled=True)
-        finalise(ctx, order_id, shop)
+    count_served(ctx, order.shop, (*order.country, *order.currency))
+    ctx.emit("order_final", order_id, after.kept)
+    if not order.completed_ms:
+        ctx.fire("completed", order_id)
+    ctx.fire("final", order_id)
+    _give_rest(ctx, order_id, shop.owner)
     return given
 
 
-def _split_held(ctx: Context, order_id: bytes, order: Order, buyer_bp: int) -> int:
-    """The buyer's part of commission and hold-back; the commission shrinks as by any refund."""
+def _give_buyer(
+    ctx: Context, order_id: bytes, order: Order, parts: tuple[tuple[int, int], ...]
+) -> Order:
+    """Its part of the hold to the buyer, with the hook of a refund."""
+    given = sum(amount for _, amount in parts)
+    if not given:
+        return order
+    release_parts(ctx, FAMILY_NUMBER, order_id, parts, order.buyer)
+    after = order._replace(
+        refunded=order.refunded + given, from_escrow=order.from_escrow + given, ruled=given
+    )
+    if not after.kept:
+        after = after._replace(status=REFUNDED_WHOLE, closed_ms=ctx.time_ms)
+    ctx.draft.put(ORDER, order_id, after)
+    ctx.fire("refunded", order_id, given)
+    return after
+
+
+def _divide_escrow(
+    ctx: Context, order_id: bytes, order: Order, shop: Shop, buyer_bp: int
+) -> tuple[Order, int]:
+    """Before completion all of K is in escrow: what the buyer does not get is a sale."""
+    given = order.kept * buyer_bp // BPS
+    after = _give_buyer(ctx, order_id, order, ((ESCROW, given),))
+    kept = after.kept
+    if not kept:
+        return after, given
+    fee, commission, _ = shares(after, kept, network_fee(after, kept))
+    to_shop = kept - fee - commission
+    split_hold(
+        ctx,
+        FAMILY_NUMBER,
+        order_id,
+        ESCROW,
+        to=shop.owner,
+        paid=to_shop,
+        pooled=fee,
+        kept=((COMMISSION, commission),),
+    )
+    final = after._replace(
+        status=FINAL,
+        fee=fee,
+        to_shop=to_shop,
+        completed_ms=ctx.time_ms,
+        closed_ms=ctx.time_ms,
+    )
+    ctx.draft.put(ORDER, order_id, final)
+    ctx.emit("order_completed", order_id, kept, fee, commission, 0)
+    return final, given
+
+
+def _divide_held(
+    ctx: Context, order_id: bytes, order: Order, shop: Shop, buyer_bp: int
+) -> tuple[Order, int]:
+    """After completion commission and hold-back are; the commission shrinks as by any refund."""
     held_now = held_shares(order, order.kept)
     given = (held_now.commission + held_now.holdback) * buyer_bp // BPS
     less = held_now.commission - held_shares(order, order.kept - given).commission
     from_holdback = min(held_now.holdback, given - less)
-    release(ctx, FAMILY_NUMBER, order_id, HOLDBACK, order.buyer, from_holdback)
-    release(ctx, FAMILY_NUMBER, order_id, COMMISSION, order.buyer, given - from_holdback)
-    changed = order._replace(
-        refunded=order.refunded + given, from_escrow=order.from_escrow + given, ruled=given
+    parts = ((COMMISSION, given - from_holdback), (HOLDBACK, from_holdback))
+    after = _give_buyer(ctx, order_id, order, parts)
+    left = held_now.holdback - from_holdback
+    release(ctx, FAMILY_NUMBER, order_id, HOLDBACK, shop.owner, left)
+    final = after._replace(status=FINAL, to_shop=order.to_shop + left, closed_ms=ctx.time_ms)
+    ctx.draft.put(ORDER, order_id, final)
+    return final, given
+
+
+def _count_ruling(ctx: Context, order: Order, given: int, *, is_new: bool, is_lost: bool) -> None:
+    """The ruling in the shop's figures; `is_new`: the order had not been completed before."""
+    before = figures_of(ctx.draft, order.shop)
+    is_final = order.status == FINAL
+    after = before._replace(
+        completed=before.completed + (is_final and is_new),
+        final=before.final + is_final,
+        refunded=before.refunded + given,
+        referred_refunded=before.referred_refunded + (given if order.is_referred else 0),
+        final_volume=before.final_volume + (order.kept if is_final else 0),
+        disputes_lost=before.disputes_lost + is_lost,
     )
-    ctx.draft.put(ORDER, order_id, changed)
-    if given:
-        count_refund(ctx, order, given)
-    return given
+    ctx.draft.put(FIGURES, order.shop, after)
