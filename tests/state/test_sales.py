@@ -6,13 +6,17 @@ from typing import Any
 
 import pytest
 
-from state.tx.accounts import ACCOUNT, FROZEN, KEYS_EVER, KeysEver, account_of
+from mgsnode.base.errors import Malformed, Rejected
+from state.tx.accounts import KEYS_EVER, KeysEver
 from state.tx.disputes import DISPUTE
 from state.tx.gateways import ROLE, ROLES, Role
 from state.tx.orders import ORDER, Order
 from state.tx.shops import FIGURES, SERVED, SHOP, VOUCH, Shop, figures_of
 from tests.state.scenarios.base import ALICE, ARBITER, BOB, LINES, NOTHING, OP1, SELLER
+from tests.state.scenarios.compliance import freeze
 from tests.state.scenarios.orders import shop_fields, terms_fields
+from tests.state.test_orders import completed as with_commission
+from tests.state.test_orders import world_with_commission
 from tests.state.world import DAY_MS, DOLLAR, Person, World, make_genesis, reason
 
 CARRIER, FRIEND = Person("carrier0"), Person("friend")
@@ -364,6 +368,60 @@ def test_abuse_a_payment_and_its_cancelling_for_ever_move_no_figure_of_money() -
 def test_a_frozen_shop_still_refunds_and_is_refused_nothing_that_ends_an_order() -> None:
     w = world()
     order_id = completed(w, opened(w))
-    row = account_of(w.draft, SELLER.address)
-    w.draft.put(ACCOUNT, SELLER.address, row._replace(flags=FROZEN))
+    freeze(w, SELLER)
     assert w.do(SELLER, "order_refund", order_id, ((1, 1),), "").code == 0
+
+
+@pytest.mark.parametrize("amount", [0, -1, 2**63, 2**64])
+def test_abuse_amounts_that_are_none(amount: int) -> None:
+    """Nothing like them is carried by a transaction, in no field of this family."""
+    w = world()
+    shop = opened(w)
+    order_id = shipped(w, shop)
+    cases: list[tuple[Person, str, tuple[Any, ...]]] = [
+        (ALICE, "order_pay", (shop, (("mug", 1, amount, ()),), *NOTHING)),
+        (ALICE, "order_pay", (shop, (("mug", amount, 1, ()),), *NOTHING)),
+        (SELLER, "order_refund", (order_id, ((0, amount),), "")),
+    ]
+    if amount:
+        cases += [
+            (OP1, "shop_vouch", (shop, amount)),
+            (ARBITER, "order_rule", (order_id, amount)),
+            (SELLER, "order_refund", (order_id, ((amount, 1),), "")),
+        ]
+    before = (w.dollars(ALICE), w.dollars(SELLER), order_of(w, order_id))
+    for who, kind, fields in cases:
+        with pytest.raises((Rejected, Malformed, OverflowError)):
+            w.do(who, kind, *fields)
+    assert (w.dollars(ALICE), w.dollars(SELLER), order_of(w, order_id)) == before
+
+
+def test_abuse_a_frozen_thief_spends_in_a_shop_and_vouches() -> None:
+    w = world()
+    shop = opened(w)
+    for person in (ALICE, OP1):
+        freeze(w, person)
+    assert refused(w, ALICE, "order_pay", shop, LINES, *NOTHING) == "ACCOUNT_FROZEN"
+    assert refused(w, OP1, "shop_vouch", shop, DOLLAR) == "ACCOUNT_FROZEN"
+    assert w.do(OP1, "shop_vouch", shop, 0).code == 0  # it may always promise less
+
+
+def test_abuse_refunds_in_dust_after_the_commission_was_paid() -> None:
+    """A micro-dollar at a time takes back neither more nor less than one refund, and the fee
+    of each is the shop's loss; the commission that was paid stays paid here (referral owes it).
+    """
+    ends = []
+    for parts in ([1] * 20, [20]):
+        w, shop = world_with_commission(1_000, 2_000)
+        order_id = with_commission(w, shop, 20, 3)
+        w.pass_ms(60_000)
+        bob, fees, seller = w.dollars(BOB), 0, w.dollars(SELLER)
+        for part in parts:
+            receipt = w.do(SELLER, "order_refund", order_id, ((0, part),), "")
+            assert receipt.code == 0
+            fees += receipt.fee
+        assert w.dollars(BOB) == bob
+        kept = order_of(w, order_id).kept
+        ends.append((w.dollars(SELLER) - seller + fees, w.dollars(ALICE), kept))
+        assert w.broken_laws() == []
+    assert ends[0] == ends[1] and ends[0][0] == -60 and ends[0][2] == 0
