@@ -27,6 +27,7 @@ from mgsnode.cli import (
     node,
     query,
     refer,
+    shops,
     snapshot,
     token,
     tx,
@@ -61,6 +62,7 @@ def make_app() -> typer.Typer:
         refer,
         token,
         query,
+        shops,
         config,
     ):
         module.register(app)

@@ -1,0 +1,90 @@
+"""`mgsnode shop …` and `mgsnode order …`: what is typed becomes fields that the chain takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from mgsnode.base.address import address_text
+from mgsnode.cli import sending
+from mgsnode.cli.main import make_app
+from state.registry import standard_registry
+
+ID = "ab" * 32
+WHO = address_text(bytes(32), "tmgs")
+DAY_MS = 86_400_000
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
+    seen: list[tuple[str, dict[str, Any], dict[str, Any]]] = []
+
+    def keep(kind: str, fields: dict[str, Any], **how: Any) -> None:
+        seen.append((kind, fields, how))
+
+    monkeypatch.setattr(sending, "_send", keep)
+    return seen
+
+
+TERMS = {
+    "ship_within_ms": 2 * DAY_MS, "complete_after_ms": 21 * DAY_MS,
+    "return_window_ms": 14 * DAY_MS, "holdback_bp": 500, "commission_bp": 0, "arbiter": WHO,
+}  # fmt: skip
+COMMANDS: list[tuple[str, str, dict[str, Any]]] = [
+    (f"shop open Teas --gateway g1 --arbiter {WHO} --ship 2 --holdback-bp 500", "shop_open",
+     {"name": "Teas", "gateway": "g1", **TERMS}),
+    (f"shop terms {ID} --arbiter {WHO} --ship 2 --holdback-bp 500", "shop_terms",
+     {"shop": ID, **TERMS}),
+    (f"shop vouch {ID} 12.50", "shop_vouch", {"shop": ID, "sum": "12500000"}),
+    (f"shop vouch {ID} 0", "shop_vouch", {"shop": ID, "sum": "0"}),
+    (f"order pay {ID} --line mug:2:1.25 --line a:b:1:3:{ID} --country FR --led-by {ID}",
+     "order_pay",
+     {"shop": ID, "country": "FR", "led_by": ID,
+      "lines": [{"sku": "mug", "quantity": 2, "unit_price": "1250000"},
+                {"sku": "a:b", "quantity": 1, "unit_price": "3000000", "batch": ID}]}),
+    (f"order pay {ID} --line a:b:c:2:3", "order_pay",
+     {"shop": ID, "lines": [{"sku": "a:b:c", "quantity": 2, "unit_price": "3000000"}]}),
+    (f"order ship {ID} --reference p7", "order_ship", {"order": ID, "reference": "p7"}),
+    (f"order dispatch {ID} --carrier {WHO}", "order_dispatch",
+     {"order": ID, "reference": "", "carrier": WHO}),
+    (f"order deliver {ID}", "order_deliver", {"order": ID, "reference": ""}),
+    (f"order extend {ID}", "order_extend", {"order": ID}),
+    (f"order complete {ID}", "order_complete", {"order": ID}),
+    (f"order cancel {ID}", "order_cancel", {"order": ID}),
+    (f"order refund {ID} --line 0:2 --line 3:1 --reason late", "order_refund",
+     {"order": ID, "lines": [{"line": 0, "quantity": 2}, {"line": 3, "quantity": 1}],
+      "reason": "late"}),
+    (f"order dispute {ID} --reason counterfeit", "order_dispute",
+     {"order": ID, "reason": "counterfeit"}),
+    (f"order withdraw {ID}", "order_withdraw", {"order": ID}),
+    (f"order rule {ID} --buyer-bp 4000", "order_rule", {"order": ID, "buyer_bp": 4_000}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("typed", "kind", "fields"), COMMANDS, ids=lambda x: str(x)[:30])
+def test_each_command_sends_its_kind(
+    sent: list[Any], typed: str, kind: str, fields: dict[str, Any]
+) -> None:
+    done = CliRunner().invoke(make_app(), [*typed.split(), "--dev-key", "anna", "--json"])
+    assert done.exit_code == 0, done.output
+    [(was, given, how)] = sent
+    assert (was, given) == (kind, fields)
+    assert how["dev_key"] == "anna" and how["json"] is True
+    standard_registry().kinds[kind].fields.from_json(given, "tmgs")
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [f"order pay {ID} --line mug:2", f"order pay {ID} --line mug:two:3", f"order pay {ID}",
+     f"order refund {ID} --line 0", f"order refund {ID} --line x:1", "order ship", "order"],
+)  # fmt: skip
+def test_what_cannot_be_read_is_a_usage_error(sent: list[Any], typed: str) -> None:
+    done = CliRunner().invoke(make_app(), typed.split())
+    assert done.exit_code == 2 and sent == []
+
+
+def test_both_groups_are_in_the_help() -> None:
+    answer = CliRunner().invoke(make_app(), ["--help"]).output
+    assert "shop" in answer and "order" in answer
