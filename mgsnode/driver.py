@@ -21,6 +21,7 @@ from consensus import events as ev
 from consensus.messages import encode_message
 from consensus.replica import Replica
 from mgsnode.base.block import (
+    PROTOCOL_VERSION,
     Block,
     Certificate,
     check_certificate,
@@ -30,7 +31,7 @@ from mgsnode.base.block import (
     open_certificate,
 )
 from mgsnode.base.codec import Value, encode
-from mgsnode.base.errors import Corrupt, Malformed, Rejected
+from mgsnode.base.errors import ConfigError, Corrupt, Malformed, Rejected
 from mgsnode.base.keys import Signed
 from mgsnode.base.limits import BLOCK_TXS_MAX
 from mgsnode.base.transaction import BAD_NONCE, VALID_TOO_LONG, Transaction
@@ -40,6 +41,7 @@ from mgsnode.exchange import Certified
 from mgsnode.guard import Guard
 from mgsnode.mempool import Mempool
 from state.chain import header_of
+from state.context import Version
 from state.ledger import Built, Committed, Ledger
 
 T = TypeVar("T")
@@ -65,10 +67,23 @@ class Wire(Protocol):
 
 
 class _Done(NamedTuple):
-    """What was made durable, and who decides the height after it."""
+    """What was made durable, who decides the height after it, and in which protocol."""
 
     committed: Committed
     members: ValidatorSet
+    version: Version
+
+
+class Outdated(ConfigError):
+    """The chain speaks a version of the protocol that this program does not know (case 71)."""
+
+
+def outdated(version: Version) -> str:
+    """What the operator is told."""
+    return (
+        f"from height {version.first_height} on the chain speaks protocol {version.version}, this "
+        f"program knows {PROTOCOL_VERSION}: install the new one and start again"
+    )
 
 
 class Halted(Corrupt):
@@ -392,7 +407,7 @@ class Driver:
             if self._ledger.head.header.height >= effect.height:
                 return None  # a fetched block was quicker
             committed = self._ledger.commit(effect.hash, effect.certificate)
-            return _Done(committed, self._ledger.head.validators)
+            return _Done(committed, self._ledger.head.validators, self._ledger.next_version())
 
         await self._room.wait()
         done = await self._in_thread(self.ledger_thread, work)
@@ -431,7 +446,7 @@ class Driver:
             if why is not None:
                 raise Halted(f"height {height} is certified but refused here: {why}")
             committed = self._ledger.commit(hash_header(block.header), certificate)
-            return _Done(committed, self._ledger.head.validators)
+            return _Done(committed, self._ledger.head.validators, self._ledger.next_version())
 
         done = await self._in_thread(self.ledger_thread, work)
         if done is not None:
@@ -477,6 +492,8 @@ class Driver:
     ) -> None:
         committed = done.committed
         self._mempool.forget(txs)
+        if done.version.version > PROTOCOL_VERSION:
+            raise Outdated(outdated(done.version))
         self._on_committed(committed, txs)
         header = committed.block.header
         self._fit_blocks()

@@ -36,7 +36,7 @@ from mgsnode.base.transaction import Transaction
 from mgsnode.begin import begin_from_snapshot
 from mgsnode.bodies import Bodies
 from mgsnode.config import Settings
-from mgsnode.driver import Driver
+from mgsnode.driver import Driver, Outdated, outdated
 from mgsnode.exchange import Certified, Exchange
 from mgsnode.guard import Guard, NoJournal
 from mgsnode.home import Home, NodeKeys, adopt_next_vote, load_home_genesis
@@ -107,6 +107,10 @@ class Node:
         self._demoted = ""
         genesis = load_home_genesis(home)
         self.ledger = Ledger.open(paths.store, genesis)
+        version = self.ledger.next_version()
+        if version.version > PROTOCOL_VERSION:
+            self.ledger.close()
+            raise Outdated(outdated(version))
         self._base = self.ledger.base
         self._certificate = keys.transport.certificate
         self.name = name_of(self.ledger.gateways(), self._certificate) or keys.transport.name

@@ -35,6 +35,13 @@ class Clock(NamedTuple):
     due_from_ms: int  # live time; no row of the due queue stands before this on its clock
 
 
+class Version(NamedTuple):
+    """Which version of the protocol the chain speaks, by a passed proposal."""
+
+    version: int
+    first_height: int  # the first height of that version
+
+
 class Due(NamedTuple):
     """One thing that falls due; all there is to say of it stands in the key."""
 
@@ -73,6 +80,9 @@ ROOT: Table[int, Root] = Table(4, "core/root", Root, int_key(2))
 ROOTS_KEPT = 4_096  # an hour at a block a second
 # A family that was never paused has no row.
 PAUSE: Table[int, Pause] = Table(5, "core/pause", Pause, int_key(1))
+# Absent: version 1 from the genesis on.
+VERSION: Table[bytes, Version] = Table(6, "core/version", Version, bytes_key(0))
+FIRST_VERSION = Version(1, 0)
 NEVER_PAUSED = Pause(False, 0, 0)
 
 
@@ -133,6 +143,11 @@ class Params:
     def forget(self, name: str) -> None:
         """It has just been changed."""
         self._seen.pop(name, None)
+
+
+def version_of(reader: Reader) -> Version:
+    """The version that the next height speaks, and since when."""
+    return reader.get(VERSION, b"") or FIRST_VERSION
 
 
 def pause_of(reader: Reader, family: int) -> Pause:

@@ -35,7 +35,7 @@ from mgsnode.base.limits import BLOCK_BYTES_MAX, BLOCK_TXS_MAX
 from mgsnode.base.transaction import BAD_NONCE, UNKNOWN_KIND, Transaction, open_transaction
 from mgsnode.base.validators import ValidatorSet
 from state import chain
-from state.context import Params
+from state.context import Params, Version, version_of
 from state.draft import Changes, Draft, Reader, RecordCache, StateReader
 from state.execute import BlockRun, Outcome, apply_carried, apply_genesis, check_envelope
 from state.registry import Registry, standard_registry
@@ -317,6 +317,10 @@ class Ledger:
             raise Rejected(UNKNOWN_KIND)
         kind.fields.check(tx.body.fields)
         return tx
+
+    def next_version(self) -> Version:
+        """The version of the protocol that the next height speaks, and since when."""
+        return version_of(self._reader)
 
     def check_admission(self, tx: Transaction, *, wall_ms: int = 0) -> None:
         """`Rejected` if no block after the head could hold it as things stand.

@@ -1,7 +1,11 @@
-"""What governance steers beside seats: who has a role, and which family's transactions rest.
+"""What governance steers beside seats: roles, which families rest, which protocol is spoken.
 
 A pause stops a family's transactions except those that end something open (`Kind.ends`), and its
 clock stands still, so that nobody's deadline runs out meanwhile; hooks and work already due go on.
+A version of the protocol begins at a height of the chain, never at the time somebody installs a
+program: a node whose program does not know it stops there, with the last block of the old version
+on its disk, and goes on with the new program (case 71).
+
 Governance, gateways and periods cannot be paused: who paused them could not end it. Part of the
 governance family.
 """
@@ -11,14 +15,27 @@ from __future__ import annotations
 from typing import Final
 
 from mgsnode.base.limits import NAME_BYTES_MAX
-from state.context import PAUSE, Action, Context, Fault, Fields, Pause, pause_of
-from state.fields import Address, Bool, Choice, Struct, Text
+from state.context import (
+    PAUSE,
+    VERSION,
+    Action,
+    Context,
+    Fault,
+    Fields,
+    Pause,
+    Version,
+    pause_of,
+    version_of,
+)
+from state.fields import Address, Bool, Choice, Int, Struct, Text
 from state.tx.accounts import is_linked
 from state.tx.gateways import ARBITER, ATTESTOR, GATEWAY, ROLE, ROLES, Role, is_listed
 
 ALREADY_SO: Final = (421, "ALREADY_SO")
 UNKNOWN_FAMILY: Final = (422, "UNKNOWN_FAMILY")
 ROLE_LINKED: Final = (423, "ROLE_LINKED")
+NOT_NEXT_VERSION: Final = (424, "NOT_NEXT_VERSION")
+VERSION_MAX: Final = 65_535
 
 _NEVER_PAUSED: Final = ("gateways", "governance", "periods")
 
@@ -67,10 +84,25 @@ def _make_name(ctx: Context, args: Fields, _source: bytes) -> None:
     ctx.emit("gov_named", role, address, is_named)
 
 
+def _why_not_schedule(ctx: Context, args: Fields) -> Fault | None:
+    """Versions follow one another: none is left out, none comes back."""
+    following = version_of(ctx.draft).version + 1
+    return None if args[0] == following else (NOT_NEXT_VERSION, {"next": following})
+
+
+def _make_schedule(ctx: Context, args: Fields, _source: bytes) -> None:
+    version = Version(args[0], ctx.height + 1)
+    ctx.draft.put(VERSION, b"", version)
+    ctx.emit("gov_version", version.version, version.first_height)
+
+
 _FAMILY: Final = Struct(family=Text(NAME_BYTES_MAX, lowest=1))
 CONTROL_ACTIONS: Final[dict[str, Action]] = {
     "pause": Action(_FAMILY, lambda ctx, a: _why_not_turn(ctx, a[0], pausing=True), _make_pause),
     "resume": Action(_FAMILY, lambda ctx, a: _why_not_turn(ctx, a[0], pausing=False), _make_resume),
+    "schedule_version": Action(
+        Struct(version=Int(2, VERSION_MAX)), _why_not_schedule, _make_schedule
+    ),
     "name_role": Action(
         Struct(role=Choice(*ROLES), account=Address(), named=Bool()), _why_not_name, _make_name
     ),

@@ -35,7 +35,14 @@ from state.fields import (
 )
 from state.registry import EventSpec, Family, Kind, Law
 from state.table import Table, bytes_key, int_key, pair_key, text_key
-from state.tx.control import ALREADY_SO, CONTROL_ACTIONS, ROLE_LINKED, UNKNOWN_FAMILY
+from state.tx.control import (
+    ALREADY_SO,
+    CONTROL_ACTIONS,
+    NOT_NEXT_VERSION,
+    ROLE_LINKED,
+    UNKNOWN_FAMILY,
+    VERSION_MAX,
+)
 from state.tx.evidence import FIELDS_BYTES_MAX, KINDS, check_contradiction, offender, open_statement
 from state.tx.gateways import (
     ERA,
@@ -507,6 +514,11 @@ EVENTS: Final = (
         "An account has a role from here on, or no more.",
     ),
     EventSpec(
+        "gov_version",
+        Struct(version=Int(2, VERSION_MAX), first_height=_HEIGHT),
+        "From this height on the chain speaks another version of the protocol.",
+    ),
+    EventSpec(
         "gateway_status",
         Struct(gateway=_NAME, status=Text(64)),
         "A gateway is active, suspended or leaving from here on.",
@@ -528,7 +540,7 @@ FAMILY: Final = Family(
         NAME_TAKEN, OWNER_TAKEN, OPERATOR_TAKEN, KEY_USED, NOT_POSSESSED, NOT_RECENT,
         GATEWAY_STATUS, TOO_FEW_GATEWAYS, TOO_MANY_GATEWAYS, UNKNOWN_PARAMETER, PARAMETER_BOUNDS,
         NOT_EVIDENCE, EVIDENCE_KNOWN, EVIDENCE_TOO_OLD, KEY_CONDEMNED, ALREADY_SO,
-        UNKNOWN_FAMILY, ROLE_LINKED,
+        UNKNOWN_FAMILY, ROLE_LINKED, NOT_NEXT_VERSION,
     ),
     params=(
         ParamSpec(

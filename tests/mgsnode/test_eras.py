@@ -5,6 +5,7 @@ Wires in memory, everything else as in production. The watcher is the one that j
 
 from __future__ import annotations
 
+import asyncio
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from mgsnode.base.hashing import digest
 from mgsnode.base.keys import Signed, SigningKey, statement
 from mgsnode.base.transaction import Body, sign_transaction
 from mgsnode.devnet import dev_address, dev_key, dev_key_file
+from mgsnode.driver import Outdated
 from mgsnode.home import Home, adopt_next_vote, create_next_vote, load_node_keys
 from mgsnode.keystore import KeyFile
 from mgsnode.node import Node
@@ -296,3 +298,22 @@ def test_the_change_of_keys_can_be_broken_off_anywhere(
     from mgsnode.guard import Guard
 
     Guard(paths.journal, fresh.key, genesis.hash).close()
+
+
+async def test_case_71_a_program_that_does_not_know_the_next_version_stops_at_its_height(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every node has the last block of the old version, says what to do, and starts no more."""
+    async with mesh(tmp_path, monkeypatch) as net:
+        height = await carry(net, "schedule_version", (2,), FOUNDERS)
+        nodes = list(net.nodes.values())
+        while not any(node._failure.done() for node in nodes):
+            await voting(net).api.submit(net.pay())
+            await asyncio.sleep(0.05)
+        for node in nodes:
+            with pytest.raises(Outdated, match="speaks protocol 2"):
+                await asyncio.wait_for(asyncio.shield(node._failure), 10)
+        assert set(net.heights()) == {height}
+        await net.stop("albion")
+        with pytest.raises(Outdated, match=f"from height {height + 1} on"):
+            await net.start("albion")

@@ -25,7 +25,7 @@ PATHS = sorted(path for path in VECTORS.rglob("*.json") if path.name != "base.js
 BY_CLOCK = {
     "commission_void",  # test_referral.py
     "gateway_cured",  # test_clearing.py
-    "gov_named",  # test_periods.py
+    "gov_named", "gov_version",  # test_periods.py, mgsnode/test_eras.py
     "token_unbonded",  # test_bonds.py
     "issue_carried", "gateway_cap",  # test_reserves.py
     "rewards_returned",  # test_mining.py

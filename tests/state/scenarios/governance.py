@@ -466,3 +466,13 @@ def propose_an_operator_as_attestor(w: World) -> Transaction:
 def transfer_while_the_dollar_is_paused(w: World) -> Transaction:
     done(w, "pause", ("dollar",))
     return w.tx(ALICE, "dollar_transfer", ((BOB.address, 1, ""),))
+
+
+@scenario("governance")
+def propose_the_next_version(w: World) -> Transaction:
+    return propose(w, "schedule_version", (2,))
+
+
+@scenario("governance", "NOT_NEXT_VERSION")
+def propose_a_version_too_far(w: World) -> Transaction:
+    return propose(w, "schedule_version", (3,))
