@@ -1,4 +1,4 @@
-"""What a gateway's operator needs from the node before it proposes: consents of vote keys.
+"""For a gateway's operator: proposals and votes, and the consents of vote keys they may need.
 
 A proposal that names a new vote key carries that key's signature over the name and a recent
 height with its state root. These commands make it, and print it as the fields of `gov_propose`.
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mgsnode.cli.common import HomeDir, JsonFlag, PassphraseFd, show
+from mgsnode.cli.sending import sends
 
 if TYPE_CHECKING:
     from mgsnode.keystore import KeyFile
@@ -24,11 +25,40 @@ NodeUrl = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     gov = typer.Typer(
-        help="For gateways: consent, rotate-key.", no_args_is_help=True, rich_markup_mode=None
+        help="For gateways: propose, vote, consent, rotate-key.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
     )
+    gov.command()(propose)
+    gov.command()(vote)
     gov.command()(consent)
     gov.command("rotate-key")(rotate_key)
     app.add_typer(gov, name="gov")
+
+
+@sends("gov_propose")
+def propose(
+    action: Annotated[str, typer.Argument(help="What is asked for; `tx_kinds` lists the actions.")],
+    args: Annotated[str, typer.Argument(help="Its arguments, as a JSON object.")],
+    height: Annotated[int, typer.Option(help="At which height it takes effect if it is passed.")],
+) -> dict[str, Any]:
+    """Ask the other gateways for a change; it counts as your yes."""
+    from json import JSONDecodeError, loads
+
+    try:
+        value = loads(args)
+    except JSONDecodeError as error:
+        raise typer.BadParameter(f"the arguments are not JSON: {error.msg}") from None
+    return {"action": action, "args": value, "effective_height": height}
+
+
+@sends("gov_vote")
+def vote(
+    proposal: Annotated[str, typer.Argument(help="The proposal: the txid that made it.")],
+    yes: Annotated[bool, typer.Option("--yes/--no", help="What you say to it.")],
+) -> dict[str, Any]:
+    """Vote on a proposal, or change your vote."""
+    return {"proposal": proposal, "yes": yes}
 
 
 def consent(

@@ -25,6 +25,7 @@ from mgsnode.cli import (
     keys,
     localnet,
     node,
+    opinions,
     query,
     refer,
     shops,
@@ -63,6 +64,7 @@ def make_app() -> typer.Typer:
         token,
         query,
         shops,
+        opinions,
         config,
     ):
         module.register(app)

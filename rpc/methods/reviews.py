@@ -37,13 +37,16 @@ from state.tx.opinions import (
     REVIEW,
     WORDS,
     Review,
+    figures_of,
     rating_of,
 )
 from state.tx.periods import period_of
+from state.tx.voice import voice_left
 from state.tx.votes import LEADER, heard_of
 from state.view import View
 
 _LEADERS_MAX: Final = 100
+_PERIODS_SHOWN: Final = 30  # of an author's page: the running one and those before it
 
 
 class _ReviewParams(Params):
@@ -59,6 +62,10 @@ class _ReviewsParams(PageParams):
 
 class _ShopParams(Params):
     shop: Hash32
+
+
+class _AuthorParams(Params):
+    author: Address
 
 
 class _LeadersParams(Params):
@@ -153,6 +160,27 @@ async def _rating(ctx: Context, params: _ShopParams) -> object:
         }
 
 
+async def _author(ctx: Context, params: _AuthorParams) -> object:
+    with ctx.api.view() as view:
+        period = period_of(view.reader).number
+        figures = figures_of(view.reader, params.author)
+        heard = [
+            {"period": number, "voice": str(row.voice), "voters": row.voters}
+            for number in range(max(0, period - _PERIODS_SHOWN + 1), period + 1)
+            if (row := heard_of(view.reader, number, params.author)).voters
+        ]
+        return {
+            "height": view.height,
+            "author": address_text(params.author, ctx.api.hrp),
+            "reviews": figures.reviews,
+            "votes": figures.votes,
+            "helpful": str(figures.helpful),
+            "unhelpful": str(figures.unhelpful),
+            "voice_left": str(voice_left(view.reader, params.author)),
+            "heard": heard,
+        }
+
+
 async def _leaders(ctx: Context, params: _LeadersParams) -> object:
     return await asyncio.to_thread(_read_leaders, ctx, params)
 
@@ -211,6 +239,19 @@ METHODS: Final = (
             stars=array(INT), service_milli_stars=nullable(INT),
         ),
         run=_rating,
+    ),
+    Method(
+        name="author_get",
+        summary="An author: what the reviews came to, the voice given in the last 30 periods, and "
+        "the voice that is left to give.",
+        params=_AuthorParams,
+        result=obj(
+            height=HEIGHT, author=ADDRESS, reviews=INT, votes=INT, helpful=AMOUNT,
+            unhelpful=AMOUNT, voice_left=AMOUNT,
+            heard=array(obj(period=INT, voice=AMOUNT, voters=INT)),
+        ),
+        run=_author,
+        cost=3,
     ),
     Method(
         name="leader_list",

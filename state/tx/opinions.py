@@ -130,6 +130,15 @@ class Served(NamedTuple):
     shops: tuple[bytes, ...]
 
 
+class Author(NamedTuple):
+    """What an author's reviews came to, ever."""
+
+    reviews: int
+    votes: int
+    helpful: int  # voice directed by votes on them, micro-MGS
+    unhelpful: int  # voice spent against them
+
+
 class Today(NamedTuple):
     """How many lines an account has reviewed on a day (Unix time, whole days)."""
 
@@ -161,12 +170,26 @@ WRITTEN: Final[Table[tuple[bytes, bytes], Written]] = Table(
 SERVED: Final[Table[bytes, Served]] = Table(102, "reviews/served", Served, bytes_key())
 WINDOW: Final[Table[bytes, Overdue]] = Table(103, "reviews/window", Overdue, bytes_key())
 TODAY: Final[Table[bytes, Today]] = Table(109, "reviews/today", Today, bytes_key())
+AUTHOR: Final[Table[bytes, Author]] = Table(110, "reviews/author", Author, bytes_key())
+NO_AUTHOR: Final = Author(0, 0, 0, 0)
 NO_RATING: Final = Rating(0, 0, 0, (0, 0, 0, 0, 0), 0, 0)
 
 
 def rating_of(reader: Reader, shop: bytes) -> Rating:
     """The shop's sums."""
     return reader.get(RATING, shop) or NO_RATING
+
+
+def figures_of(reader: Reader, author: bytes) -> Author:
+    """What the author's reviews came to."""
+    return reader.get(AUTHOR, author) or NO_AUTHOR
+
+
+def add_figures(ctx: Context, author: bytes, **by: int) -> None:
+    """Add to an author's figures, by name."""
+    before = figures_of(ctx.draft, author)
+    after = {name: getattr(before, name) + more for name, more in by.items()}
+    ctx.draft.put(AUTHOR, author, before._replace(**after))
 
 
 def _further(written: Written | None, now_ms: int) -> int:
@@ -234,6 +257,7 @@ def apply_write(ctx: Context, fields: Fields) -> None:
     times = (*(before.times_ms if before else ()), ctx.time_ms)[-LINES_KEPT:]
     ctx.draft.put(WRITTEN, (ctx.sender, order.shop), Written(times))
     _rate(ctx, review, by=1)
+    add_figures(ctx, ctx.sender, reviews=1)
     shop = ctx.draft.get(SHOP, order.shop)
     assert shop is not None
     ctx.involve(shop.owner)
@@ -392,9 +416,26 @@ def check_ratings(reader: Reader) -> str | None:
         sums[2 + review.rating] += 1
         sums[8] += review.service
         sums[9] += review.service > 0
+    authors = dict(reader.items(AUTHOR))
+    for address, figures in _sums_of_authors(reader).items():
+        if authors.pop(address, NO_AUTHOR) != figures:
+            return f"the figures of author {address.hex()} are not the sums over the reviews"
+    if authors:
+        return f"author {next(iter(authors)).hex()} has figures and no reviews"
     for shop, rating in reader.items(RATING):
         kept = [rating.weight, rating.weighted, rating.reviews, *rating.stars]
         kept += [rating.service_sum, rating.service_count]
         if kept != counted.pop(shop, [0] * 10):
             return f"the rating of {shop.hex()} is not the sums over its reviews"
     return f"{next(iter(counted)).hex()} has reviews and no rating" if counted else None
+
+
+def _sums_of_authors(reader: Reader) -> dict[bytes, Author]:
+    sums: dict[bytes, Author] = {}
+    for _, review in reader.items(REVIEW):
+        before = sums.get(review.author, NO_AUTHOR)
+        sums[review.author] = Author(
+            before.reviews + 1, before.votes + review.votes, before.helpful + review.helpful,
+            before.unhelpful + review.unhelpful,
+        )  # fmt: skip
+    return sums

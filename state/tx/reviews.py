@@ -90,9 +90,8 @@ FAMILY: Final = Family(
     kinds=KINDS,
     tables=(
         opinions.REVIEW, opinions.WORDS, opinions.ENTRY, opinions.REVIEWED, opinions.RATING,
-        opinions.WRITTEN, opinions.SERVED, opinions.WINDOW, opinions.TODAY, moderation.MODERATION,
-        votes.VOTE,
-        votes.HEARD, votes.VOTER, votes.LEADER,
+        opinions.WRITTEN, opinions.SERVED, opinions.WINDOW, opinions.TODAY, opinions.AUTHOR,
+        moderation.MODERATION, votes.VOTE, votes.HEARD, votes.VOTER, votes.LEADER,
     ),
     refusals=(
         opinions.UNKNOWN_REVIEW, opinions.NOT_YOUR_ORDER, opinions.NOT_REVIEWABLE,

@@ -19,7 +19,7 @@ from mgsnode.base.limits import INT_MAX
 from state.context import Context, Fields
 from state.draft import Reader
 from state.table import Table, bytes_key, int_key, pair_key
-from state.tx.opinions import REVIEW, UNKNOWN_REVIEW
+from state.tx.opinions import REVIEW, UNKNOWN_REVIEW, add_figures
 from state.tx.orders import SHOP
 from state.tx.periods import period_of
 from state.tx.voice import direct, spend
@@ -99,6 +99,10 @@ def apply_vote(ctx: Context, fields: Fields) -> None:
         unhelpful=review.unhelpful + (0 if helpful else weight),
     )
     ctx.draft.put(REVIEW, review_id, changed)
+    add_figures(
+        ctx, review.author, votes=1, helpful=weight if helpful else 0,
+        unhelpful=0 if helpful else weight,
+    )  # fmt: skip
     ctx.emit("review_voted", review_id, ctx.sender, helpful, weight)
 
 

@@ -40,6 +40,8 @@ async def test_a_review_its_history_and_the_shops_rating(wallet: Wallet) -> None
     for filters in ({"shop": shop}, {"author": wallet.text(ALICE)}, {"order": order}):
         (one,) = (await wallet.call("review_list", **filters))["items"]
         assert one["review"] == review
+    author = await wallet.call("author_get", wallet.text(ALICE))
+    assert (author["reviews"], author["votes"], author["heard"]) == (1, 1, [])
     rating = await wallet.call("rating_get", shop)
     assert (rating["milli_stars"], rating["reviews"]) == (3_500, 1)  # nobody has served Alice yet
     assert (rating["stars"], rating["service_milli_stars"]) == ([0, 1, 0, 0, 0], 5_000)
@@ -57,3 +59,25 @@ async def test_what_cannot_be_read_is_said(wallet: Wallet) -> None:
     ]
     for method, params, code in missing:
         assert (await wallet.refusal(method, **params))["code"] == code
+
+
+async def test_what_an_order_costs_in_all(wallet: Wallet) -> None:
+    shop, _ = await shipped(wallet)
+    cost = await wallet.call("order_cost", shop=shop, total=str(100 * DOLLAR))
+    assert (cost["network_fee"], cost["exchange"], cost["commission"]) == ("500000", "0", "0")
+    fees = int(cost["transaction_fees"])
+    assert cost["cost"] == str(500_000 + fees)
+    assert 50 <= cost["cost_bp"] < 60  # a card takes some three hundred
+    fields = {
+        "currency": "GBP", "bid": "78000000", "ask": "80000000", "fee": 10,
+        "size": str(1_000 * DOLLAR), "expires_ms": (await wallet.call("node_status"))[
+            "block_time_ms"] + 3_600_000,
+    }  # fmt: skip
+    unquoted = {"shop": shop, "total": str(100 * DOLLAR), "gateway": "north", "currency": "GBP"}
+    assert (await wallet.call("order_cost", **unquoted))["exchange"] is None
+    await wallet.send(OPERATOR, "quote_set", **fields)
+    quoted = await wallet.call("order_cost", **unquoted)
+    # half the spread is 1 of 79, and ten basis points of fee
+    assert (quoted["exchange_bp"], quoted["exchange"]) == (126 + 10, "1360000")
+    small = await wallet.call("order_cost", shop=shop, total="5000")
+    assert small["network_fee"] == "5000"  # the minimum, at most all of it

@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from state.tx.accounts import account_of, note_recruited
 from state.tx.moderation import moderation_of
 from state.tx.opinions import (
+    AUTHOR,
     PRIOR_WEIGHT,
     RATING,
     REVIEW,
@@ -345,6 +346,7 @@ TestReaders.settings = settings(max_examples=20, stateful_step_count=25, deadlin
         (REVIEW, "weight", "reviews/ratings"),
         (REVIEW, "helpful", "reviews/votes"),
         (RATING, "weighted", "reviews/ratings"),
+        (AUTHOR, "helpful", "reviews/ratings"),
         (RATING, "service_sum", "reviews/ratings"),
         (VOTE, "weight", "reviews/votes"),
         (HEARD, "voice", "reviews/leaders"),
