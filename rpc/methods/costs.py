@@ -15,6 +15,7 @@ from rpc.errors import not_found
 from rpc.results import AMOUNT, HASH, HEIGHT, INT, TEXT, nullable, obj
 from rpc.schema import Amount, Hash32, Name, Params
 from state.tx.quotes import QUOTE, current_quote
+from state.tx.shops import terms_now
 from state.view import View
 
 _BPS: Final = 10_000
@@ -46,6 +47,7 @@ async def _cost(ctx: Context, params: _CostParams) -> object:
         shop = view.shop(params.shop)
         if shop is None:
             raise not_found("shop")
+        shop = terms_now(view.reader, shop)
         values = view.params()
         by_rule = -(-params.total * values["order_fee_bps"].value // _BPS)
         network = min(params.total, max(values["order_fee_minimum"].value, by_rule))

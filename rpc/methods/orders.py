@@ -27,6 +27,7 @@ from rpc.schema import Address, Hash32, PageParams, Params
 from state.tx.batches import ORDERS_OF_BATCH
 from state.tx.disputes import DISPUTE, OF_ARBITER, Dispute
 from state.tx.money import HOLD
+from state.tx.opinions import rating_of
 from state.tx.orders import (
     ALL_SHOPS,
     COMMISSION,
@@ -130,6 +131,8 @@ async def _shop(ctx: Context, params: _ShopParams) -> object:
         return {
             "height": view.height,
             **_shop_json(params.shop, row, figures, ctx.api.hrp),
+            "rating_milli_stars": rating_of(view.reader, params.shop).milli_stars,
+            "reviews": rating_of(view.reader, params.shop).reviews,
             "countries": {code: seen.orders for code, seen in served if len(code) == 2},
             "currencies": {code: seen.orders for code, seen in served if len(code) == 3},
             "vouched": str(vouch.left if (vouch := view.reader.get(VOUCH, params.shop)) else 0),
@@ -291,7 +294,8 @@ METHODS: Final = (
         summary="A shop by the txid that opened it: its terms and its figures.",
         params=_ShopParams,
         result=obj(
-            height=HEIGHT, **_SHOP, countries=mapping(INT), currencies=mapping(INT), vouched=AMOUNT
+            height=HEIGHT, **_SHOP, rating_milli_stars=INT, reviews=INT, countries=mapping(INT),
+            currencies=mapping(INT), vouched=AMOUNT,
         ),
         run=_shop,
     ),
