@@ -37,6 +37,7 @@ from state.tx.tokens import TOKEN_FAMILY, UNBONDING, liable_bond, token_totals_o
 from tests.state.scenarios.base import ALICE, OP0, OP1, OP2, OP3, set_bond
 from tests.state.scenarios.clearing import ATTESTORS, jump, jump_to, open_ones, row_of
 from tests.state.scenarios.governance import done, join_args, propose, said, vote_key
+from tests.state.shadow_bank import ShadowBank
 from tests.state.world import DOLLAR, Person, World, h, make_genesis, reason
 
 SECOND = 1_000
@@ -46,26 +47,7 @@ TIMES = {
     "obligation_rule_ms": 150 * SECOND, "unbond_ms": 300 * SECOND,
 }  # fmt: skip
 BOND = 1_000_000
-
-
-class Bank:
-    """True fiat in cents: who has it, and what went from one gateway to another."""
-
-    def __init__(self) -> None:
-        self.fiat: Counter[str] = Counter()
-        self.between: Counter[tuple[str, str]] = Counter()
-        self.references = 0
-
-    def pay(self, payer: str, to: str, cents: int) -> bytes:
-        """Fiat really moves; the hash of its reference."""
-        self.fiat[payer] -= cents
-        self.fiat[to] += cents
-        self.between[payer, to] += cents
-        return self.reference()
-
-    def reference(self) -> bytes:
-        self.references += 1
-        return h(f"reference {self.references}")
+CENT = 10_000
 
 
 class Town:
@@ -77,15 +59,15 @@ class Town:
             dollars=10_000 * DOLLAR,
         )  # fmt: skip
         self.w = World(genesis)
-        self.bank = Bank()
+        self.bank = ShadowBank()
         for name, _ in self.w.draft.items(GATEWAY):
-            self.bank.fiat[name] = position_of(self.w.draft, name).position // 10_000
+            self.bank.fiat[name] = self.position(name)
 
     def operator(self, name: str) -> Person:
         return Person(f"op{name[1:]}")
 
     def issue(self, name: str, cents: int) -> None:
-        reference = self.bank.pay("alice", name, cents)
+        reference = self.bank.wire("alice", name, cents * CENT)
         fields = (ALICE.address, cents * 10_000, reference)
         receipt = self.w.do(self.operator(name), "dollar_issue", *fields)
         assert receipt.code == 0, reason(self.w, receipt)
@@ -94,7 +76,7 @@ class Town:
         fields = (name, cents * 10_000, "USD", h("iban"), ())
         asked = self.w.do(ALICE, "dollar_redeem", *fields)
         assert asked.code == 0, reason(self.w, asked)
-        reference = self.bank.pay(name, "alice", cents)
+        reference = self.bank.wire(name, "alice", cents * CENT)
         operator = self.operator(name)
         assert self.w.do(operator, "dollar_redeem_paid", asked.txid, reference, ()).code == 0
         assert self.w.do(ALICE, "dollar_redeem_confirm", asked.txid).code == 0
@@ -107,7 +89,7 @@ class Town:
 
     def pay(self, oid: bytes) -> None:
         row = row_of(self.w, oid)
-        reference = self.bank.pay(row.debtor, row.creditor, row.fiat // 10_000)
+        reference = self.bank.wire(row.debtor, row.creditor, row.fiat, oid)
         self.claim(oid, reference)
 
     def claim(self, oid: bytes, reference: bytes) -> None:
@@ -151,7 +133,7 @@ class Town:
                 margin[row.debtor] -= row.fiat - row.amount
                 margin[row.creditor] += row.fiat - row.amount
         for name, _ in self.w.draft.items(GATEWAY):
-            assert self.bank.fiat[name] * 10_000 - self.position(name) == margin[name], name
+            assert self.bank.fiat[name] - self.position(name) == margin[name], name
         assert self.w.broken_laws() == []
 
 
@@ -168,13 +150,13 @@ def test_the_fiat_paid_between_gateways_is_what_the_positions_say() -> None:
             town.redeem(f"g{rng.randrange(4)}", rng.randrange(1_000, 90_000))
         for oid in town.window():
             row = row_of(town.w, oid)
-            paid[row.debtor, row.creditor] += row.fiat // 10_000
+            paid[row.debtor, row.creditor] += row.fiat
             town.pay(oid)
             if rng.random() < 0.5:
                 town.confirm(oid)
     while left := open_ones(town.w):
         assert town.until(left[0]) == "settled"
-    made = {pair: cents for pair, cents in town.bank.between.items() if "alice" not in pair}
+    made = {pair: fiat for pair, fiat in town.bank.between().items() if "alice" not in pair}
     assert made == dict(paid) and len(made) > 3
     town.check_fiat()
     settled = [position_of(town.w.draft, f"g{i}") for i in range(4)]
@@ -534,7 +516,7 @@ def test_leaving_with_a_position_waits_until_somebody_stands_for_it() -> None:
     jump(w, 10 * SECOND)
     assert town.gateway("g3").status == "leaving"
     assert w.do(OP1, "position_assume", "g3", 300 * DOLLAR, also=[op3]).code == 0
-    town.bank.pay("g3", "g1", 30_000)
+    town.bank.wire("g3", "g1", 300 * DOLLAR)
     town.redeem("g3", 10_000)
     w.block()
     assert town.gateway("g3").status == "left"

@@ -29,6 +29,7 @@ from state.tx.redemptions import REDEMPTION
 from state.tx.room import Room, room_of
 from tests.state.scenarios.base import ALICE, BOB, OP0, OP1, OP2, OP3
 from tests.state.scenarios.reserves import ATTESTORS, fund_attestors
+from tests.state.shadow_bank import OUTSIDE, ShadowBank
 from tests.state.world import DOLLAR, World, h, make_genesis
 
 STEPS = int(os.environ.get("MGS_BANK_STEPS", "600"))
@@ -68,13 +69,15 @@ class Bank:
         self.w = World(genesis)
         fund_attestors(self.w)
         self.rng = random.Random(seed)
-        self.fiat = dict.fromkeys(OPERATORS, START)
+        self.bank = ShadowBank()
+        self.fiat = self.bank.fiat
+        for name in OPERATORS:
+            self.bank.wire(OUTSIDE, name, START)
         self.asks: dict[bytes, Ask] = {}
         self.leaving: list[tuple[str, int, int]] = []  # announced and not yet taken out
         self.at_instant: dict[int, dict[str, int]] = {}
         self.attest_gross = attest_gross
         self.liars = liars
-        self.count = 0
         self.done: dict[str, int] = {}
 
     # What agents do ---------------------------------------------------------------------
@@ -97,8 +100,7 @@ class Bank:
         return issuing.room_of(self.w.draft, params, name, self.w.time_ms).room
 
     def reference(self) -> bytes:
-        self.count += 1
-        return h(f"reference {self.count}")
+        return self.bank.reference()
 
     def issue(self, name: str) -> None:
         """All the room there is or a part of it; half of the time nobody has paid for it."""
@@ -112,8 +114,8 @@ class Bank:
         )  # fmt: skip
         if receipt.code == 0:
             self.note("issued")
-            if self.rng.random() < 0.5:
-                self.fiat[name] += amount  # the buyer's fiat, before or after: it never hurts
+            if self.rng.random() < 0.5:  # the buyer's fiat, before or after: it never hurts
+                self.bank.wire("buyer", name, amount)
 
     def redeem(self, name: str) -> None:
         holder = self.rng.choice([ALICE, BOB])
@@ -144,15 +146,15 @@ class Bank:
                 self.note("refused")
                 return
             if not is_lie:
-                self.fiat[name] -= ask.amount
+                reference = self.bank.wire(name, "holders", ask.amount, rid)
                 self.asks[rid] = ask._replace(paid=True)
-            receipt = self.w.do(
-                OPERATORS[name], "dollar_redeem_paid", rid, self.reference(), ()
-            )  # fmt: skip
+            else:
+                reference = self.reference()
+            receipt = self.w.do(OPERATORS[name], "dollar_redeem_paid", rid, reference, ())
             if receipt.code == 0:
                 self.note("lied" if is_lie else "paid")
             elif not is_lie:
-                self.fiat[name] += ask.amount  # it was too late: the wire comes back
+                self.bank.recall(reference)  # it was too late: the wire comes back
                 self.asks[rid] = ask
             return
 
@@ -167,7 +169,7 @@ class Bank:
 
     def deposit(self, name: str) -> None:
         """A gateway's own money comes in; the chain hears of it by the next attestation."""
-        self.fiat[name] += 200_000 * DOLLAR
+        self.bank.wire(OUTSIDE, name, 200_000 * DOLLAR)
 
     def contest(self, name: str) -> None:
         """Who was not paid says so, and two attestors believe it."""
@@ -202,7 +204,8 @@ class Bank:
         """What was announced leaves, as far as it is still there."""
         name, amount, _ = announced
         self.leaving.remove(announced)
-        self.fiat[name] -= min(amount, self.fiat[name])
+        if there := min(amount, self.fiat[name]):
+            self.bank.wire(name, OUTSIDE, there)
 
     def attest(self, name: str) -> None:
         """Two attestors look at the last instant; they may come late, or not at all."""
@@ -267,7 +270,7 @@ def first_unbacked(bank: Bank) -> str:
 def test_no_dollar_is_unbacked_while_attestors_are_honest(seed: int, liars: bool) -> None:
     bank = Bank(seed, liars=liars)
     assert first_unbacked(bank) == ""
-    assert min(bank.fiat.values()) >= 0
+    assert min(bank.fiat[name] for name in OPERATORS) >= 0
     wanted = {"issued", "asked", "paid", "confirmed", "withdrawn", "attested"}
     assert bank.done.keys() >= wanted | ({"lied", "returned"} if liars else set())
     # And nobody who is honest was taken for a thief.
