@@ -332,3 +332,26 @@ async def test_a_stopped_driver_touches_nothing_any_more(
         await asyncio.sleep(0.1)
         await net.start(name)  # the store and the journal were let go of
         await net.until(lambda: net.nodes[name].height >= 0, "it runs")
+
+
+async def test_case_37_slow_blocks_are_cut_and_quick_ones_grow_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A block that took more than half a view timeout to decide is followed by a smaller one."""
+    async with mesh(tmp_path, monkeypatch, gateways=1) as net:
+        driver = next(iter(net.nodes.values())).driver
+        first, most_ms = driver._block_txs, driver._block_ms_max
+
+        def took(ms: int) -> int:
+            driver._asked_ms = module.now().mono_ms - ms
+            driver._fit_blocks()
+            return driver._block_txs
+
+        assert took(most_ms + 50) == first * 2 // 3
+        assert took(most_ms * 3 // 4) == first * 2 // 3  # neither slow nor quick
+        for _ in range(50):
+            took(most_ms + 50)
+        assert driver._block_txs == module._BLOCK_TXS_LEAST
+        assert took(0) > module._BLOCK_TXS_LEAST
+        for txid in [await pay(net, place=0) for _ in range(3)]:
+            await decided(net, txid)

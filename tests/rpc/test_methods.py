@@ -233,7 +233,7 @@ async def test_a_transaction_proves_that_it_and_its_receipt_are_in_the_block(
 
 
 @pytest.mark.parametrize("key", [ALICE, key_of(99)])
-async def test_an_account_or_its_absence_is_proved_under_a_certified_root(
+async def test_case_25_an_account_or_its_absence_is_proved_under_a_certified_root(
     wallet: Wallet, key: Any
 ) -> None:
     await wallet.send(ALICE, "dollar_transfer", **payment(wallet, BOB, "7"))

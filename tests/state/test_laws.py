@@ -45,7 +45,7 @@ GIVEN_BACK = st.lists(st.tuples(st.integers(0, 4), st.integers(1, 5)), min_size=
 
 
 class Economy(RuleBasedStateMachine):
-    """Anyone does anything at any time; the laws hold after every block."""
+    """Anyone does anything at any time; after every block all money adds up (case 70)."""
 
     @initialize(
         holdback=SHARES_BP,
