@@ -21,6 +21,8 @@ _PARTS = {  # name -> module and function; each takes `quick`
     "commit": ("bench.commit", "run"),
 }
 
+_SIDE_BY_SIDE = 8  # records; more of them stand in lines
+
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
@@ -82,7 +84,7 @@ def show(value: Any, indent: int = 0) -> None:
     for key, item in value.items():
         if isinstance(item, list) and item and isinstance(item[0], dict):
             print(f"{pad}{key}")
-            _table(item, indent + 2)
+            (_table if len(item) <= _SIDE_BY_SIDE else _lines)(item, indent + 2)
         elif isinstance(item, dict):
             print(f"{pad}{key}")
             show(item, indent + 2)
@@ -98,6 +100,20 @@ def _table(rows: list[dict[str, Any]], indent: int) -> None:
             " ".join(map(str, v)) if isinstance(v := row.get(key), list) else str(v) for row in rows
         ]
         print(" " * indent + f"{key:<{width}}  " + "  ".join(f"{cell:>19}" for cell in cells))
+
+
+def _lines(rows: list[dict[str, Any]], indent: int) -> None:
+    """Many records: a line for each, a column for each field."""
+    names = list(rows[0])
+    width = {name: max(len(name), *(len(str(row[name])) for row in rows)) for name in names}
+    for cells in ({name: name for name in names}, *rows):
+        line = "  ".join(
+            f"{cells[name]:<{width[name]}}"
+            if isinstance(rows[0][name], str)
+            else f"{cells[name]:>{width[name]}}"
+            for name in names
+        )
+        print(" " * indent + line.rstrip())
 
 
 def main() -> None:

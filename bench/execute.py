@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
+from bench import kinds
 from mgsnode.base.block import receipts_root, txs_root
 from mgsnode.base.codec import Value, encode
 from mgsnode.base.genesis import TOKEN_PURPOSES, Genesis, GenesisAccount, GenesisGateway
@@ -379,6 +380,7 @@ def run(*, quick: bool = False) -> dict[str, object]:
                 **_referrals(bench),
             },
             "expiries_of_a_block": _expiries(bench),
+            "alone": kinds.run(quick=quick),
         }  # fmt: skip
         bench.ledger.close()
         return result

@@ -8,6 +8,7 @@ import re
 
 import pytest
 
+from bench import kinds
 from bench.machine import HISTORY, machine, remember
 from bench.profile import place_of, shares
 from bench.transfer import percentile_ms
@@ -15,6 +16,7 @@ from bench.wallets import Wallets
 from mgsnode.base.hashing import digest
 from mgsnode.base.keys import is_signed_by
 from mgsnode.base.transaction import open_transaction
+from state.registry import standard_registry
 
 CHAIN = digest(b"mgs/bench", b"test chain")
 
@@ -75,3 +77,25 @@ def test_history_names_no_host_and_no_folder(tmp_path, monkeypatch) -> None:  # 
     for text in [line, *(HISTORY.read_text().splitlines() if HISTORY.exists() else [])]:
         assert os.uname().nodename not in text
         assert not re.search(r"(/home|/tmp|/root|/work)\b", text)
+
+
+def test_every_kind_is_measured_and_every_family_that_has_due_work() -> None:
+    found = kinds.cases()
+    assert kinds.missing(found) == []
+    without = [case for case in found if case.kind != "order_pay"]
+    assert kinds.missing(without) == ["order_pay"]
+    falls_due = {f.number for f in standard_registry().families if f.due is not None}
+    queued = {next(k for k in due.rows if k.startswith(kinds._DUE))[2] for due in kinds.dues(found)}
+    assert falls_due == queued
+
+
+def test_a_measured_transfer_and_a_measured_expiry_write_what_they_say() -> None:
+    found = kinds.cases()
+    plain = next(case for case in found if case.name == kinds._PLAIN)
+    ask = next(due for due in kinds.dues(found) if due.name == "dollar/redeem")
+    with kinds._place(plain.rows) as place:
+        cost = kinds.measure(plain, (place, plain), 1)
+        assert (cost.rows, cost.state_bytes) == (2, 3)  # two accounts; the payer's first nonce
+        name, expiry = kinds.measure_due(ask, (place, plain), 1)
+    assert name == "redemptions: redemption_returned"
+    assert expiry.state_bytes < 0  # the hold, the queue's row and the holder's list let go
