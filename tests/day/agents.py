@@ -25,13 +25,13 @@ CASE = h("a stolen key")
 class Script(NamedTuple):
     """Who misbehaves in which steps (from, until), and other things that happen at a step."""
 
-    lies: tuple[int, int]  # g2 marks as paid what it did not pay
-    sleeps: tuple[int, int]  # g3 pays nobody
-    unattested: tuple[int, int]  # nobody attests g0
-    big_issue: int  # g0 issues beyond the threshold and g1 objects
+    lies: tuple[int, int]  # the liar marks as paid what it did not pay
+    sleeps: tuple[int, int]  # the sleeper pays nobody
+    unattested: tuple[int, int]  # nobody attests the first
+    big_issue: int  # the first issues beyond the threshold and another objects
     freeze: int  # a thief is frozen, then seized
-    recovery: int  # g3 has been cleared
-    leave: int  # g1 leaves
+    recovery: int  # the sleeper and the liar are cleared
+    leave: int  # the leaver leaves
     outage: int
     attested_for_ms: int
     issue_threshold: int
@@ -57,6 +57,7 @@ class Day:
         self.holders, self.operators = list(holders), operators
         self.attestors, self.officer = list(attestors), officer
         self.names = list(operators)
+        self.first, self.leaver, self.liar, self.sleeper = self.names
         self.by_address = {who.address: who for who in holders}
         self.bank = ShadowBank()
         for name in self.names:
@@ -213,9 +214,9 @@ class Day:
             name, amount = self.asked[rid]
             if ask.status != "pending" or ask.left_ms < self.script.margin_ms:
                 continue
-            if ask.holder == self.thief.address:  # g0 has its doubts
+            if ask.holder == self.thief.address:  # who pays a thief?
                 continue
-            is_asleep = name == "g3" and self.within(self.script.sleeps)
+            is_asleep = name == self.sleeper and self.within(self.script.sleeps)
             if is_asleep or self.rng.random() < 0.2:
                 continue
             acts.append(self.pay(rid, name, amount, self.by_address[ask.holder]))
@@ -227,7 +228,7 @@ class Day:
             why = self.rng.choice(["details", "bank"])
             noted = self.refused_for_details if why == "details" else set()
             return self._noted(operator, "dollar_redeem_refuse", (rid, why), noted)
-        if name == "g2" and self.within(self.script.lies) and self.rng.random() < 0.5:
+        if name == self.liar and self.within(self.script.lies) and self.rng.random() < 0.5:
             self.lied[rid] = (name, amount)
             self.seen["lied"] += 1
             return Act(operator, "dollar_redeem_paid", (rid, self.bank.reference(), ()))
@@ -253,9 +254,13 @@ class Day:
                 self.lied.pop(oid, None)
             debtor, creditor = self.operators[owed.debtor], self.operators[owed.creditor]
             if owed.status in ("open", "overdue"):
-                if owed.debtor == "g3" and self.within(self.script.sleeps):
+                if owed.debtor == self.sleeper and self.within(self.script.sleeps):
                     continue
-                if oid not in self.lied and owed.debtor == "g2" and self.within(self.script.lies):
+                if (
+                    oid not in self.lied
+                    and owed.debtor == self.liar
+                    and self.within(self.script.lies)
+                ):
                     self.lied[oid] = (owed.debtor, owed.fiat)
                     self.seen["lied to a gateway"] += 1
                     acts.append(Act(debtor, "obligation_paid", (oid, self.bank.reference())))
@@ -274,12 +279,18 @@ class Day:
         return acts
 
     def vetoes(self) -> list[Act]:
-        """What waits is vetoed by g1 once; what came to nothing is sent back, announced first."""
+        """What waits is vetoed once; what came to nothing is sent back, announced first."""
         acts: list[Act] = []
         for iid, issue in self.port.issues(list(self.waiting)).items():
             name, who, amount = self.waiting[iid]
-            if issue.status == "waiting" and name != "g1" and not self.seen["dollar_issue_veto"]:
-                acts.append(Act(self.operators["g1"], "dollar_issue_veto", (iid, "who is that?")))
+            if (
+                issue.status == "waiting"
+                and name != self.leaver
+                and not self.seen["dollar_issue_veto"]
+            ):
+                acts.append(
+                    Act(self.operators[self.leaver], "dollar_issue_veto", (iid, "who is that?"))
+                )
             elif issue.status == "issued":
                 del self.waiting[iid]
             elif issue.status != "waiting":
@@ -308,7 +319,7 @@ class Day:
         for name in self.names:
             if (name, instant) in self.attested:
                 continue
-            if name == "g0" and self.within(self.script.unattested):
+            if name == self.first and self.within(self.script.unattested):
                 continue
             self.attested.add((name, instant))
             there = sum(fiat for who, fiat in self.lied.values() if who == name)
@@ -323,11 +334,14 @@ class Day:
     def happenings(self) -> list[Act]:
         script, at = self.script, self.step_no
         if at in (script.big_issue, script.big_issue + 1):
-            return self.buy(self.holders[2 + at], script.issue_threshold + DOLLAR, "g0")
+            return self.buy(self.holders[2 + at], script.issue_threshold + DOLLAR, self.first)
+        if at == script.sleeps[0] - 4:  # so that something falls due while it sleeps
+            who = self.holders[20:26]
+            return [act for each in who for act in self.redeem(each, self.leaver, 0.9)]
         if at == script.freeze - 2:
             return self.steal()
         if at == script.freeze - 1:
-            return self.redeem(self.thief, "g0", 0.5)
+            return self.redeem(self.thief, self.first, 0.5)
         if at == script.freeze:
             return [Act(self.officer, "compliance_freeze", (self.thief.address, CASE))]
         if at == script.freeze + 1:
@@ -337,13 +351,13 @@ class Day:
             self.govern("seize", (self.thief.address, self.victim.address, CASE))
             self.seize()
         if at == script.recovery:
-            self.recover("g3")
+            self.recover(self.sleeper)
         if at == script.recovery + 1:
-            self.recover("g2")
-        if script.leave - 16 <= at < script.leave - 12:  # so that g1 stands for something
-            return self.buy(self.holders[10 + at % 4], script.issue_threshold - DOLLAR, "g1")
+            self.recover(self.liar)
+        if script.leave - 16 <= at < script.leave - 12:  # so that it stands for something
+            return self.buy(self.holders[10 + at % 4], script.issue_threshold - DOLLAR, self.leaver)
         if at == script.leave:
-            self.govern("leave", ("g1",))
+            self.govern("leave", (self.leaver,))
         return []
 
     def steal(self) -> list[Act]:
@@ -388,27 +402,35 @@ class Day:
                 self.govern("clear_stop", (name, why))
 
     def take_over(self) -> list[Act]:
-        """g1 leaves: the others stand for what it stood for, and get the fiat for it."""
-        leaver = self.port.gateway("g1")
+        """One leaves: the others stand for what it stood for, and get the fiat for it."""
+        leaver = self.port.gateway(self.leaver)
         free = leaver.position - leaver.owed
         if leaver.status != "leaving" or free <= 0:
             return []
         acts: list[Act] = []
-        for name in ("g0", "g2", "g3"):
+        for name in (self.first, self.liar, self.sleeper):
             at = self.port.gateway(name)
-            amount = min(free, at.room, self.bank.fiat["g1"]) if not at.stops else 0
+            amount = min(free, at.room, self.bank.fiat[self.leaver]) if not at.stops else 0
             if at.status != "active" or amount <= 0:
                 continue
             free -= amount
-            acts.append(self._assume(name, amount))
+            acts += self._assume(name, self.leaver, amount)
             break
         return acts
 
-    def _assume(self, name: str, amount: int) -> Act:
-        paid = self.bank.wire("g1", name, amount, at_ms=self.port.now_ms())
-        also = (self.operators["g1"],)
-        act = self._marked(self.operators[name], "position_assume", ("g1", amount), paid)
-        return act._replace(also=also)
+    def _assume(self, name: str, giver: str, amount: int) -> list[Act]:
+        """A part of a position goes over, and the fiat for it, which the giver announces."""
+        paid = self.bank.wire(giver, name, amount, at_ms=self.port.now_ms())
+        act = self._marked(self.operators[name], "position_assume", (giver, amount), paid)
+        by_ms = self.port.now_ms() + self.script.margin_ms
+        told = Act(self.operators[giver], "reserve_withdraw", ((), amount, by_ms))
+        return [act._replace(also=(self.operators[giver],)), told]
+
+    def morning(self) -> None:
+        """The sleeper stands for what two others issued: it will owe whoever redeems."""
+        for giver in (self.first, self.leaver):
+            acts = self._assume(self.sleeper, giver, self.port.gateway(giver).position)
+            self.port.act([self._with_book(act) for act in acts])
 
     # The end ----------------------------------------------------------------------------
 
