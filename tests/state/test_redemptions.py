@@ -391,6 +391,23 @@ def test_a_frozen_thief_asks_and_waits_and_is_seized_to_the_last_dollar() -> Non
     assert w.broken_laws() == []
 
 
+def test_a_walk_and_a_deadline_in_one_block_seize_once() -> None:
+    """The walk ends what stands later in the same block's queue: found by the day in the life."""
+    w = make_world()
+    court = Person("court")
+    rids = [ask(w), ask(w)]
+    w.pass_ms(9 * MINUTE_MS + 30_000)
+    freeze(w, ALICE)
+    done(w, "seize", (ALICE.address, court.address, CASE))
+    before = w.dollars(court)
+    receipts = w.block(after_ms=60_000)
+    assert {status(w, rid) for rid in rids} == {"seized"}
+    assert w.dollars(court) - before == 2 * (100 * DOLLAR + FEE)
+    assert [r.txid for r in receipts if r.txid in rids] == [], "nothing of its own fell due"
+    assert position_of(w.draft, "g1").asks == 0
+    assert w.broken_laws() == []
+
+
 def test_what_comes_back_of_a_contest_after_a_seizure_goes_to_the_named_account() -> None:
     w = make_world()
     rid = ask(w)
