@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from state.context import Context
+from state.registry import Registry, standard_registry
 from state.tx.accounts import account_of
 from state.tx.gateways import GATEWAY
 from state.tx.tokens import (
@@ -132,3 +134,24 @@ def test_a_gateway_that_has_left_gets_the_whole_bond_back() -> None:
     assert (bond_of(w), parts(w)) == (0, [BOND])
     w.pass_ms(7_200_001)
     assert tokens(w) == BOND
+
+
+def test_a_part_that_is_cut_away_in_the_block_that_brings_it_back_stops_nobody() -> None:
+    """What falls due before it takes all of it: the bond's own item is none any more."""
+
+    def cut(ctx: Context, _object_id: bytes) -> None:
+        slash_bond(ctx, "g1", liable_bond(ctx.draft, "g1"), to=b"", to_amount=0)
+
+    families = tuple(
+        family._replace(due=cut) if family.name == "orders" else family
+        for family in standard_registry().families
+    )
+    w = World(make_genesis(params={"unbond_ms": 7_200_000}), Registry(families))
+    set_bond(w, "g1", BOND)
+    with in_block(w) as ctx:
+        begin_unbonding(ctx, "g1", bond_of(w))
+        ctx.schedule(ctx.now(2) + 7_200_000 - 1, unbonding_id("an order"), 2)
+    with in_block(w, due=False, after_ms=60_000, times=120):
+        pass
+    w.block(after_ms=60_000)
+    assert (tokens(w), parts(w), w.broken_laws()) == (0, [], [])
