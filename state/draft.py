@@ -134,7 +134,12 @@ class Draft:
 
     def get(self, table: Table[K, R], key: K) -> R | None:
         """The record under `key`, or None."""
-        return self.load(table, table.state_key(key))
+        # `state_key` and `load` in one: most of an execution's reads end here.
+        state_key = table.prefix + table.encode_key(key)
+        record: R | None = self._records.get(state_key, _UNSEEN)
+        if record is _UNSEEN:
+            record = self._records[state_key] = self._parent.load(table, state_key)
+        return record
 
     def load(self, table: Table[K, R], state_key: bytes) -> R | None:
         """As `Reader.load`."""
@@ -145,7 +150,7 @@ class Draft:
 
     def put(self, table: Table[K, R], key: K, record: R) -> None:
         """Write `record` under `key`."""
-        self._write(table, table.state_key(key), record)
+        self._write(table, table.prefix + table.encode_key(key), record)
 
     def delete(self, table: Table[K, R], key: K) -> None:
         """Remove the record under `key`; fine if there is none."""

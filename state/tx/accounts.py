@@ -158,9 +158,12 @@ def is_linked(reader: Reader, one: bytes, other: bytes) -> bool:
 
 def any_linked(reader: Reader, *accounts: bytes) -> bool:
     """Whether any two of them are linked; reads each one once."""
-    seen: dict[bytes, None] = {}
+    seen = dict.fromkeys(accounts)  # an address is the hash of its first key
+    if len(seen) < len(accounts):
+        return True
     for address in accounts:
-        for key_hash in keys_ever(reader, address):
+        ever = reader.get(KEYS_EVER, address)
+        for key_hash in ever.hashes if ever else ():
             if key_hash in seen:
                 return True
             seen[key_hash] = None

@@ -178,6 +178,18 @@ def foresee_for_order(
     None where nobody brought the buyer, or where two of the parties are linked.
     """
     binding = binding_of(reader, buyer, shop_id, now_ms)
+    return _applying(reader, binding, buyer, owner, shop_id, named, now_ms)
+
+
+def _applying(
+    reader: Reader,
+    binding: Binding | None,
+    buyer: bytes,
+    owner: bytes,
+    shop_id: bytes,
+    named: tuple[bytes, ...],
+    now_ms: int,
+) -> Binding | None:
     distributor = binding.distributor if binding else b"".join(named)
     if not distributor or reader.get(PARTNER, (distributor, shop_id)) is None:
         return None
@@ -198,8 +210,9 @@ def binding_for_order(
 ) -> Binding | None:
     """As `foresee_for_order`; what was not there yet is made."""
     now_ms = ctx.now(FAMILY_NUMBER)
-    binding = foresee_for_order(ctx.draft, buyer, owner, shop_id, named, now_ms)
-    if binding is not None and binding_of(ctx.draft, buyer, shop_id, now_ms) is None:
+    before = binding_of(ctx.draft, buyer, shop_id, now_ms)
+    binding = _applying(ctx.draft, before, buyer, owner, shop_id, named, now_ms)
+    if binding is not None and before is None:
         bind(ctx, buyer, shop_id, binding)
     return binding
 

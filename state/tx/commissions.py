@@ -148,6 +148,8 @@ def caps_of(
     campaign: Campaign, campaign_id: bytes, distributor: bytes
 ) -> list[tuple[tuple[bytes, bytes], int]]:
     """(key in USED, cap) of each cap that a binding under this campaign stands under."""
+    if not (campaign.campaign_cap or campaign.person_cap or campaign.shop_cap):
+        return []
     caps = [
         ((campaign_id, EVERYBODY), campaign.campaign_cap),
         ((campaign_id, distributor), campaign.person_cap),

@@ -189,7 +189,8 @@ def _on_paid(ctx: Context, order_id: bytes) -> None:
         figures = ctx.draft.get(POST_FIGURES, order.led_by[0]) or NO_FIGURES
         changed = figures._replace(led=figures.led + 1)
         ctx.draft.put(POST_FIGURES, order.led_by[0], changed)
-    demand.on_paid(ctx, order_id)
+    if order.demand:
+        demand.on_paid(ctx, order_id, order)
 
 
 def _on_final(ctx: Context, order_id: bytes) -> None:

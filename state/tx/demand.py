@@ -34,6 +34,7 @@ from state.tx.orders import (
     REFUNDED_WHOLE,
     SHOP,
     UNKNOWN_SHOP,
+    Order,
 )
 
 COMMUNITY: Final = 7  # the family's number
@@ -354,12 +355,8 @@ def do_due(ctx: Context, backing_id: bytes) -> None:
 # What orders do to it -----------------------------------------------------------------------
 
 
-def on_paid(ctx: Context, order_id: bytes) -> None:
+def on_paid(ctx: Context, order_id: bytes, order: Order) -> None:
     """An order that names a demand pledges units of its buyer's own backing."""
-    order = ctx.draft.get(ORDER, order_id)
-    assert order is not None
-    if not order.demand:
-        return
     backed = ctx.draft.get(BACKED, (order.demand[0], order.buyer))
     backing = ctx.draft.get(BACKING, backed.backing) if backed else None
     demand = ctx.draft.get(DEMAND, order.demand[0])

@@ -102,6 +102,7 @@ from state.tx.shops import (
     UNKNOWN_SHOP,
     VOUCH,
     Shop,
+    ShopFigures,
     apply_shop_open,
     apply_shop_terms,
     apply_shop_vouch,
@@ -225,8 +226,6 @@ def apply_pay(ctx: Context, fields: Fields) -> None:
     )
     ctx.draft.put(ORDER, order_id, order)
     ctx.draft.put(LINES, order_id, Lines(lines))
-    paid = figures._replace(orders=figures.orders + 1, paid=figures.paid + total)
-    ctx.draft.put(FIGURES, shop_id, paid)
     hold(ctx, ctx.sender, FAMILY_NUMBER, order_id, ESCROW, total)
     reserve_units(ctx, wanted)
     ctx.schedule(due_ms, order_id, FAMILY_NUMBER)
@@ -235,6 +234,22 @@ def apply_pay(ctx: Context, fields: Fields) -> None:
     ctx.list_under(OF_SHOP, shop_id, order_id)
     ctx.emit("order_paid", order_id, shop_id, ctx.sender, total)
     ctx.fire("paid", order_id)
+    _count_paid(ctx, order_id, figures)
+
+
+def _count_paid(ctx: Context, order_id: bytes, figures: ShopFigures) -> None:
+    """The order in its shop's figures, which have not moved since; the hook said whether anybody
+    brought the buyer.
+    """
+    order = ctx.draft.get(ORDER, order_id)
+    assert order is not None
+    referred = order.total if order.is_referred else 0
+    counted = figures._replace(
+        orders=figures.orders + 1,
+        paid=figures.paid + order.total,
+        referred_paid=figures.referred_paid + referred,
+    )
+    ctx.draft.put(FIGURES, order.shop, counted)
 
 
 def apply_ship(ctx: Context, fields: Fields) -> None:

@@ -68,10 +68,6 @@ def set_commission(ctx: Context, order_id: bytes, bps: int) -> None:
     assert order is not None and order_id == ctx.object_id, "only while it is being paid"
     assert 0 <= bps <= COMMISSION_BP_MAX
     ctx.draft.put(ORDER, order_id, order._replace(commission_bp=bps, is_referred=True))
-    if not order.is_referred:
-        before = figures_of(ctx.draft, order.shop)
-        after = before._replace(referred_paid=before.referred_paid + order.total)
-        ctx.draft.put(FIGURES, order.shop, after)
 
 
 def pay_commission(ctx: Context, order_id: bytes, to: bytes, amount: int) -> None:
