@@ -46,6 +46,10 @@ def _parser() -> argparse.ArgumentParser:
     profile.add_argument("--top", type=int, default=25, help="functions to list")
     accounts = names.add_parser("accounts", parents=[common], help="a node with a million accounts")
     accounts.add_argument("--count", type=int, default=1_000_000)
+    reads = names.add_parser("reads", parents=[common], help="reads over a million reviews")
+    reads.add_argument("--count", type=int, default=1_000_000, help="accounts, and reviews")
+    expire = names.add_parser("expire", parents=[common], help="redemptions that expire at once")
+    expire.add_argument("--count", type=int, default=10_000)
     for name in _PARTS:
         part = names.add_parser(name, parents=[common], help=f"the {name} alone")
         part.add_argument("--quick", action="store_true", help="fewer rounds")

@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from bench import kinds
+from bench import expire, kinds, reads
 from bench.machine import HISTORY, machine, remember
 from bench.profile import place_of, shares
 from bench.transfer import percentile_ms
@@ -99,3 +99,17 @@ def test_a_measured_transfer_and_a_measured_expiry_write_what_they_say() -> None
         name, expiry = kinds.measure_due(ask, (place, plain), 1)
     assert name == "redemptions: redemption_returned"
     assert expiry.state_bytes < 0  # the hold, the queue's row and the holder's list let go
+
+
+def test_reads_over_a_large_state_find_what_was_written() -> None:
+    result = reads.run(count=2_000, rounds=4)
+    assert {str(row["read"]) for row in result["reads"]} >= {  # type: ignore[attr-defined]
+        "leader_list", "shop_get", "rating_get", "distributor_get", "trial_balance",
+    }  # fmt: skip
+    assert result["rows"] == 2_000 * 5 + 3 * 2 + 3 * 200 + 3 * 20
+
+
+def test_redemptions_that_expire_at_once_are_worked_off_in_order_of_blocks() -> None:
+    result = expire.run(count=1_100)
+    blocks = result["blocks"]
+    assert [block["due"] for block in blocks] == [512, 512, 76, 0]  # type: ignore[attr-defined]
