@@ -50,6 +50,8 @@ def _parser() -> argparse.ArgumentParser:
     reads.add_argument("--count", type=int, default=1_000_000, help="accounts, and reviews")
     expire = names.add_parser("expire", parents=[common], help="redemptions that expire at once")
     expire.add_argument("--count", type=int, default=10_000)
+    orders = names.add_parser("orders", parents=[common], help="orders through four nodes")
+    orders.add_argument("--count", type=int, default=100_000)
     for name in _PARTS:
         part = names.add_parser(name, parents=[common], help=f"the {name} alone")
         part.add_argument("--quick", action="store_true", help="fewer rounds")

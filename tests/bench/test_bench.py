@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from bench import expire, kinds, reads
+from bench import expire, kinds, orders, reads
 from bench.machine import HISTORY, machine, remember
 from bench.profile import place_of, shares
 from bench.transfer import percentile_ms
@@ -16,6 +16,7 @@ from bench.wallets import Wallets
 from mgsnode.base.hashing import digest
 from mgsnode.base.keys import is_signed_by
 from mgsnode.base.transaction import open_transaction
+from mgsnode.devnet import dev_genesis
 from state.registry import standard_registry
 
 CHAIN = digest(b"mgs/bench", b"test chain")
@@ -113,3 +114,22 @@ def test_redemptions_that_expire_at_once_are_worked_off_in_order_of_blocks() -> 
     result = expire.run(count=1_100)
     blocks = result["blocks"]
     assert [block["due"] for block in blocks] == [512, 512, 76, 0]  # type: ignore[attr-defined]
+
+
+def test_each_account_of_the_town_sends_through_one_node_with_rising_nonces() -> None:
+    town = orders._Town(dev_genesis(), 40, 40)
+    kinds_seen, next_nonce = [], {}  # type: ignore[var-annotated]
+    for kind, make in town.stages():
+        txs = make()
+        kinds_seen.append(kind)
+        requests = list(orders._requests(txs, 4))
+        assert sorted(t for r in requests for t in r.txids) == sorted(tx.txid.hex() for tx in txs)
+        for tx in txs:
+            opened = open_transaction(tx.raw, town.people.chain)
+            assert opened.body.kind == kind
+            standard_registry().kinds[kind].fields.check(opened.body.fields)
+            who = opened.body.sender
+            assert (opened.body.nonce, tx.node) == next_nonce.get(who, (0, tx.node))
+            next_nonce[who] = (opened.body.nonce + 1, tx.node)
+            assert all(is_signed_by(*claim) for claim in opened.claims())
+    assert kinds_seen[0] == "dollar_transfer" and kinds_seen[-1] == "review_vote"
