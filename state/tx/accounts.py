@@ -147,13 +147,7 @@ def is_linked(reader: Reader, one: bytes, other: bytes) -> bool:
 
     An account is linked to itself.
     """
-    if one == other:
-        return True
-    if (reader.get(KEYS_EVER, one) or reader.get(KEYS_EVER, other)) and not keys_ever(
-        reader, one
-    ).isdisjoint(keys_ever(reader, other)):
-        return True
-    return one in _recruiters(reader, other) or other in _recruiters(reader, one)
+    return any_linked(reader, one, other)
 
 
 def any_linked(reader: Reader, *accounts: bytes) -> bool:
@@ -167,7 +161,12 @@ def any_linked(reader: Reader, *accounts: bytes) -> bool:
             if key_hash in seen:
                 return True
             seen[key_hash] = None
-    return any(by in accounts for address in accounts for by in _recruiters(reader, address))
+    for address in accounts:
+        recruited = reader.get(RECRUITED, address)
+        for by in recruited.by if recruited else ():
+            if by in accounts:
+                return True
+    return False
 
 
 def note_keys(ctx: Context, address: bytes, keys: Sequence[bytes]) -> None:

@@ -204,7 +204,7 @@ def on_paid(ctx: Context, order_id: bytes) -> None:
         rows=0,
     )
     ctx.draft.put(SALE, order_id, sale)
-    _promise_more(ctx, order, sale, promised(share_bp, order.total))
+    _promise_more(ctx, order, sale, promised(share_bp, order.total), partner)
     set_commission(ctx, order_id, share_bp)
     ctx.involve(binding.distributor)
     for number, owner in (
@@ -264,11 +264,13 @@ def on_refunded(ctx: Context, order_id: bytes, amount: int) -> None:
         ctx.draft.put(SALE, order_id, sale._replace(status=VOID, due_ms=due_ms, counted=due_ms > 0))
 
 
-def _promise_more(ctx: Context, order: Order, sale: Sale, by: int) -> None:
-    """More is promised, or less where `by` is negative."""
+def _promise_more(
+    ctx: Context, order: Order, sale: Sale, by: int, partner: Partner | None = None
+) -> None:
+    """More is promised, or less where `by` is negative; `partner` where it was just read."""
     if by == 0:
         return
-    partner = partner_of(ctx.draft, sale.distributor, order.shop)
+    partner = partner or partner_of(ctx.draft, sale.distributor, order.shop)
     after = partner._replace(promised=partner.promised + by)
     ctx.draft.put(PARTNER, (sale.distributor, order.shop), after)
     _use(ctx, sale, by)

@@ -45,6 +45,7 @@ from state.tx.sales import (
     network_fee,
     set_due,
     shares,
+    with_commission,
 )
 from state.tx.shops import (
     BPS,
@@ -67,7 +68,7 @@ def set_commission(ctx: Context, order_id: bytes, bps: int) -> None:
     order = ctx.draft.get(ORDER, order_id)
     assert order is not None and order_id == ctx.object_id, "only while it is being paid"
     assert 0 <= bps <= COMMISSION_BP_MAX
-    ctx.draft.put(ORDER, order_id, order._replace(commission_bp=bps, is_referred=True))
+    ctx.draft.put(ORDER, order_id, with_commission(order, bps))
 
 
 def pay_commission(ctx: Context, order_id: bytes, to: bytes, amount: int) -> None:
