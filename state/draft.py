@@ -169,6 +169,11 @@ class Draft:
         """From here on `rollback` undoes."""
         self._undo.clear()
 
+    @property
+    def writes(self) -> int:
+        """How many writes there were since `begin`."""
+        return len(self._undo)
+
     def rollback(self) -> None:
         """Undo every write since `begin`."""
         for table, state_key, before, was_written in reversed(self._undo):

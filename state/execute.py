@@ -61,6 +61,9 @@ from state.tx.money import collect_fees
 Begin: TypeAlias = Callable[[Context], Iterator[bytes]]
 LIVE_STEP_MS_MAX: Final = 60_000  # the live clock's share of a longer gap: outages take no time
 DUE_ITEMS_MAX: Final = 512  # due work of one block: about 0.05 s, as much as 1,000 transfers
+# And no further item after so many writes: an order of 1,024 lines, each of another batch, takes
+# a thousand when it is called off, and 512 of those 8 s.
+DUE_WRITES_MAX: Final = 16_384
 GENESIS_MS_MAX: Final = 2**53  # JSON's exact integers; later times fit into 64 bits
 
 
@@ -143,7 +146,10 @@ class BlockRun:
                 next_from_ms = item[0]
                 break
             work.append(item)
-        for _, object_id, family, at_ms in work:
+        draft.begin()
+        for live_ms, object_id, family, at_ms in work:
+            if draft.writes >= DUE_WRITES_MAX:
+                return live_ms
             handler = self._registry.family[family].due
             assert handler is not None, "who schedules has a handler"
             key = ((family, at_ms), object_id)

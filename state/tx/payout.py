@@ -119,10 +119,13 @@ def _free_batches(ctx: Context, order_id: bytes) -> None:
     """What of its lines was not refunded need not be kept ready any more."""
     row = ctx.draft.get(REFUNDED, order_id)
     back = dict(row.quantities) if row else {}
+    units: dict[bytes, int] = {}
     for line, (_, quantity, _, batch) in enumerate(lines_of(ctx, order_id).lines):
         left = quantity - back.get(line, 0)
         if batch and left:
-            free_units(ctx, batch[0], left)
+            units[batch[0]] = units.get(batch[0], 0) + left
+    for batch_id, left in units.items():
+        free_units(ctx, batch_id, left)
 
 
 def complete(ctx: Context, order_id: bytes, order: Order, shop: Shop) -> None:

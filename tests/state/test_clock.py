@@ -6,6 +6,7 @@ import pytest
 
 from state import execute
 from state.context import CLOCK, DUE
+from state.execute import check_due
 from state.tx.orders import ORDER
 from state.tx.payouts import REDEMPTION
 from tests.state.scenarios.base import ALICE, BOB, LINES, NETWORK_TERMS, OP1, SELLER, new_world
@@ -143,6 +144,22 @@ def test_what_does_not_fit_into_a_block_is_done_in_the_next_in_order(
     assert [len(ids) for ids in done] == [3, 3, 1, 0]
     assert [id_ for ids in done for id_ in ids] == [key[1] for key in queue]
     assert w.broken_laws() == []
+
+
+def test_due_work_that_writes_much_goes_on_in_the_next_block(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The bound falls between items of one time and is asked before each of them."""
+    w = new_world()
+    shop = open_shop(w, **SHORT)
+    orders = sorted(r.txid for r in w.block(*(_pay(w, shop, nonce=i) for i in range(5))))
+    monkeypatch.setattr(execute, "DUE_WRITES_MAX", 1)
+    done = [[receipt.txid for receipt in w.block(after_ms=after)] for after in (60_000, 1, 1)]
+    assert done == [[orders[0]], [orders[1]], [orders[2]]]
+    assert check_due(w.registry, w.draft) is None
+    monkeypatch.undo()
+    assert [receipt.txid for receipt in w.block()] == orders[3:]
+    assert w.broken_laws() == [] and w.block() == []
 
 
 def test_ten_thousand_expiries_are_worked_off_without_one_lost() -> None:
