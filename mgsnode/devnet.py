@@ -108,15 +108,19 @@ def dev_genesis(
     params: Mapping[str, int] | None = None,
     accounts: Sequence[DevAccount] = (),
     cap: int = _CAP,
+    holder_dollar: int = _HOLDER_DOLLARS,
+    room: int | None = None,
 ) -> Genesis:
     """A development genesis of `gateways` members.
 
     Gateway i (from 0) listens for peers at `base_port` + 2i. `accounts` come after the holders
-    and before the operators; `cap` (micro-dollars) is what each gateway may owe.
+    and before the operators; `cap` (micro-dollars) is what each gateway may owe. The genesis
+    attests as much, or, where `room` is given, each gateway's dollars of the genesis and `room`
+    more: with 0 nobody issues before attestors have spoken.
     """
     names = gateway_names(gateways)
     funded = [
-        *(DevAccount(name, token=_HOLDER_TOKENS) for name in HOLDERS),
+        *(DevAccount(name, holder_dollar, _HOLDER_TOKENS) for name in HOLDERS),
         *accounts,
         *(DevAccount(name, _OPERATOR_DOLLARS, issuer=name) for name in names),
         *(
@@ -124,22 +128,31 @@ def dev_genesis(
             for name in (ARBITER, *ATTESTORS, *CARRIERS, *MODERATORS, *OFFICERS)
         ),
     ]
+    listed = tuple(
+        GenesisAccount(
+            name=account.name,
+            address=dev_address(account.name),
+            dollar=account.dollar,
+            issuer=(account.issuer or names[place % gateways]) if account.dollar else "",
+            token=account.token,
+        )
+        for place, account in enumerate(funded)
+    )
+    attested = dict.fromkeys(names, cap)
+    if room is not None:
+        attested = {
+            name: room + sum(account.dollar for account in listed if account.issuer == name)
+            for name in names
+        }
     return Genesis(
         version=1,
         chain_id=chain_id,
         network="dev",
         time_ms=time_ms,
-        gateways=tuple(_dev_gateway(index, base_port, cap) for index in range(gateways)),
-        accounts=tuple(
-            GenesisAccount(
-                name=account.name,
-                address=dev_address(account.name),
-                dollar=account.dollar,
-                issuer=(account.issuer or names[place % gateways]) if account.dollar else "",
-                token=account.token,
-            )
-            for place, account in enumerate(funded)
+        gateways=tuple(
+            _dev_gateway(index, base_port, cap, attested[name]) for index, name in enumerate(names)
         ),
+        accounts=listed,
         arbiters=(dev_address(ARBITER),),
         attestors=tuple(map(dev_address, ATTESTORS)),
         carriers=tuple(map(dev_address, CARRIERS)),
@@ -151,7 +164,7 @@ def dev_genesis(
     )
 
 
-def _dev_gateway(index: int, base_port: int, cap: int) -> GenesisGateway:
+def _dev_gateway(index: int, base_port: int, cap: int, attested: int) -> GenesisGateway:
     name, country, currencies = _gateway(index)
     return GenesisGateway(
         name=name,
@@ -164,5 +177,5 @@ def _dev_gateway(index: int, base_port: int, cap: int) -> GenesisGateway:
         endpoint=f"{HOST}:{base_port + 2 * index}",
         bond=_BOND,
         cap=cap,
-        attested=cap,
+        attested=attested,
     )

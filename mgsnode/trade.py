@@ -13,9 +13,7 @@ This module knows the file, not the chain, save for the bounds that a line must 
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Iterator
 from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
@@ -23,6 +21,7 @@ from typing import NamedTuple
 
 from mgsnode.base.errors import ConfigError
 from mgsnode.base.limits import INT_MAX, NAME_BYTES_MAX, ORDER_LINES_MAX
+from mgsnode.csvfile import BadCell, bad, read_rows
 
 COLUMNS = (
     "invoice", "stock_code", "description", "quantity", "invoice_time", "unit_price_gbp",
@@ -142,84 +141,34 @@ def parse_rate(text: str) -> Fraction:
 
 def read_trade(path: Path, rate: Fraction) -> Trade:
     """The trade in the CSV file at `path`, at `rate` dollars for a pound."""
-    try:
-        rows = list(_read_rows(path, rate))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 text (near byte {error.start})") from None
+    micro_rate = rate * MICRO
+    rows = read_rows(path, COLUMNS, lambda line, cells: _row(line, cells, micro_rate))
     try:
         orders = _orders_of(rows)
         refunds, unmatched = _match(orders, [row for row in rows if row.is_credit])
-    except _Bad as error:
+    except BadCell as error:
         raise ConfigError(f"{path}: {error}") from None
     if not orders:
         raise ConfigError(f"{path}: holds no order of a named customer")
     return Trade(tuple(orders), tuple(refunds), unmatched)
 
 
-class _Bad(Exception):
-    """What is wrong and where, without the path."""
-
-
-def _bad(line: int, column: str, why: str) -> _Bad:
-    return _Bad(f"line {line}: {column}: {why}")
-
-
 # Rows -------------------------------------------------------------------------------------
-
-
-def _read_rows(path: Path, rate: Fraction) -> Iterator[Row]:
-    micro_rate = rate * MICRO
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file, strict=True)
-        line = 0
-        try:
-            names = next(reader, None)
-            places = _places(names)
-            found = 0
-            for cells in reader:
-                line = reader.line_num
-                if not cells:
-                    continue  # an empty line
-                if len(cells) != len(names or ()):
-                    raise _Bad(f"line {line}: has {len(cells)} columns, not {len(names or ())}")
-                yield _row(line, [cells[place] for place in places], micro_rate)
-                found += 1
-        except csv.Error as error:
-            raise ConfigError(f"{path}: line {reader.line_num}: not CSV ({error})") from None
-        except _Bad as error:
-            raise ConfigError(f"{path}: {error}") from None
-        if not found:
-            raise ConfigError(f"{path}: has no rows below its header")
-
-
-def _places(names: list[str] | None) -> list[int]:
-    """Where each of `COLUMNS` stands."""
-    if not names:
-        raise _Bad("is empty; its first line names the columns " + ", ".join(COLUMNS))
-    missing = [name for name in COLUMNS if name not in names]
-    if missing:
-        raise _Bad("line 1: column missing: " + ", ".join(missing))
-    twice = [name for name in COLUMNS if names.count(name) > 1]
-    if twice:
-        raise _Bad("line 1: column named twice: " + ", ".join(twice))
-    return [names.index(name) for name in COLUMNS]
 
 
 def _row(line: int, cells: list[str], micro_rate: Fraction) -> Row:
     invoice, sku, _description, quantity, time, price, customer, country = cells
     for column, text in (("invoice", invoice), ("stock_code", sku), ("country", country)):
         if not text:
-            raise _bad(line, column, "is empty")
+            raise bad(line, column, "is empty")
         if len(text.encode()) > NAME_BYTES_MAX:
-            raise _bad(line, column, f"has more than {NAME_BYTES_MAX} bytes")
+            raise bad(line, column, f"has more than {NAME_BYTES_MAX} bytes")
     if not _INTEGER.fullmatch(quantity):
-        raise _bad(line, "quantity", f"is not a whole number: {quantity[:32]!r}")
+        raise bad(line, "quantity", f"is not a whole number: {quantity[:32]!r}")
     if abs(int(quantity)) > _QUANTITY_MAX:
-        raise _bad(line, "quantity", f"is beyond {_QUANTITY_MAX}")
+        raise bad(line, "quantity", f"is beyond {_QUANTITY_MAX}")
     if not _DECIMAL.fullmatch(price):
-        raise _bad(line, "unit_price_gbp", f"is not a decimal number: {price[:32]!r}")
+        raise bad(line, "unit_price_gbp", f"is not a decimal number: {price[:32]!r}")
     unit_price = Fraction(price) * micro_rate
     return Row(
         line=line,
@@ -239,7 +188,7 @@ def _open_time(line: int, text: str) -> datetime:
             return datetime.fromisoformat(text)
     except ValueError:  # the form is right, the date is none
         pass
-    raise _bad(line, "invoice_time", f"is not a time like 2010-12-01T08:26: {text[:32]!r}")
+    raise bad(line, "invoice_time", f"is not a time like 2010-12-01T08:26: {text[:32]!r}")
 
 
 # Orders -----------------------------------------------------------------------------------
@@ -264,15 +213,13 @@ def _order(number: int, rows: list[Row]) -> Order:
             ("country", row.country, first.country),
         ):
             if have != want:
-                raise _bad(
-                    row.line, column, f"differs from that of line {first.line}, same invoice"
-                )
+                raise bad(row.line, column, f"differs from that of line {first.line}, same invoice")
         total += row.quantity * row.unit_price
         if total > INT_MAX:
-            raise _bad(row.line, "unit_price_gbp", "the order costs more than the chain can count")
+            raise bad(row.line, "unit_price_gbp", "the order costs more than the chain can count")
     if len(rows) > ORDER_LINES_MAX:
         line = rows[ORDER_LINES_MAX].line
-        raise _bad(line, "invoice", f"has more than {ORDER_LINES_MAX} lines")
+        raise bad(line, "invoice", f"has more than {ORDER_LINES_MAX} lines")
     lines = tuple(Line(row.line, row.sku, row.quantity, row.unit_price) for row in rows)
     return Order(
         number, first.line, first.invoice, first.customer, first.country, first.time, lines

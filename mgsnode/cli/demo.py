@@ -29,6 +29,9 @@ def demo(
     data: Annotated[
         Path | None, typer.Option(help="Another trade file of the same format (CSV).")
     ] = None,
+    reviews: Annotated[
+        Path | None, typer.Option(help="Another file of reviews of the same format (CSV).")
+    ] = None,
     gbp_usd: Annotated[str, typer.Option(help="Dollars for a pound.")] = "1.56",
     serve: Annotated[
         bool, typer.Option("--serve", help="Keep the network up at the end, until Ctrl-C.")
@@ -40,17 +43,18 @@ def demo(
     Exit code 0: everything agrees with the file and the audit is OK. 5: the audit found a fault.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # both end it the same way
-    from mgsnode.demo.run import Options, load_trade, make_network, run, show
+    from mgsnode.demo.run import Options, load_files, make_network, run
     from mgsnode.demo.screen import Screen
+    from mgsnode.demo.summary import show
 
-    options = Options(gateways, data, gbp_usd)
-    trade = load_trade(options)
+    options = Options(gateways, data, reviews, gbp_usd)
+    trade, opinions = load_files(options)
     net: Localnet | None = None
     with TemporaryDirectory(prefix="mgsnode-demo-") as folder:
         try:
             with Screen(sys.stderr if json else sys.stdout) as screen:
                 net = make_network(Path(folder), trade, gateways)
-                summary = run(net, trade, screen, keep=serve)
+                summary = run(net, trade, opinions, screen, keep=serve)
             if not json:
                 show(summary, screen)
             if serve:

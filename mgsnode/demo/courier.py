@@ -35,6 +35,7 @@ class _Waiting:
     other: int  # the node whose news is the measure
     unseen: set[int]
     done: asyncio.Future[int]  # the height
+    refusal: str = ""  # the reason with which it is to be refused, empty: it is not
     handed_in: float = 0.0
 
 
@@ -88,11 +89,19 @@ class Courier:
             await self._listening.acquire()
         return await work
 
-    async def send(self, tx: Signed, *, node: int) -> int:
-        """Hand in a transaction and wait until it is done; its height."""
+    @property
+    def quiet_s(self) -> float:
+        """For how long no node has told of a transaction."""
+        return time.monotonic() - self._last_news
+
+    async def send(self, tx: Signed, *, node: int, refusal: str = "") -> int:
+        """Hand in a transaction and wait until it is done; its height.
+
+        Where a `refusal` is named, done means refused with exactly that reason.
+        """
         other = (node + 1) % len(self._clients)
         done = asyncio.get_running_loop().create_future()
-        waiting = _Waiting(tx, other, {node, other}, done)
+        waiting = _Waiting(tx, other, {node, other}, done, refusal)
         self._waiting[tx.txid.hex()] = waiting
         self._queues[node].put_nowait(waiting)
         height: int = await done
@@ -140,9 +149,11 @@ class Courier:
         waiting = self._waiting.get(told["txid"])
         if waiting is None:
             return
-        if told["code"]:
+        if told["code"] and told["reason"] != waiting.refusal:
             why = f"{told['reason']} ({told['code']}) at height {told['height']}"
             raise Failed(f"{waiting.tx.kind} {told['txid']} was refused: {why}")
+        if waiting.refusal and not told["code"]:
+            raise Failed(f"{waiting.tx.kind} was to be refused with {waiting.refusal}, and was not")
         if node == waiting.other:
             self.figures.finality_ms.append((now - waiting.handed_in) * 1_000)
         waiting.unseen.discard(node)

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from mgsnode.base.genesis import Genesis
 from mgsnode.base.hashing import digest
 from mgsnode.base.keys import SigningKey
-from mgsnode.devnet import dev_key
+from mgsnode.devnet import HOLDERS, DevAccount, dev_key
 from mgsnode.trade import Trade
 
 MERCHANT: Final = "merchant"
@@ -27,13 +27,27 @@ TERMS: Final[dict[str, Any]] = {
     "commission_bp": 500,
 }
 DOLLAR: Final = 1_000_000
-# A year's trade passes in minutes: no issue of it waits a day for the others' veto.
+# What takes a day on a real network takes seconds here, and what has a deadline of days has a
+# minute: far beyond a step of the story. What may be issued at once is left as it is.
+PERIOD_MS: Final = 6_000
 PARAMS: Final = {
+    "period_ms": PERIOD_MS,
+    "issue_delay_ms": 2_000,
     "redeem_deadline_ms": 60_000,
     "contest_ms": 60_000,
-    "issue_threshold": 10_000_000 * DOLLAR,
+    "clearing_window_ms": 4_000,
+    "obligation_due_ms": 60_000,
+    "obligation_grace_ms": 60_000,
+    "obligation_contest_ms": 60_000,
 }
 CENT: Final = 10_000
+DISTRIBUTORS: Final = HOLDERS[:3]
+_BROUGHT_OF: Final = 6  # three of six customers come through a distributor
+MAKER: Final = "maker"
+MAKER_NAME: Final = "The Workshop"
+CHEAT: Final = "mallory"
+CHEAT_AGAIN: Final = "mallory-again"  # the same person's second account
+POCKET: Final = 100 * DOLLAR  # what those who are no customers hold from the genesis
 REDEEMED_SHARE: Final = 4  # the shop redeems one part in four of its takings
 _CAP_LOWEST: Final = 10_000_000 * DOLLAR
 _CODES: Final = {
@@ -92,3 +106,14 @@ def cap_of(trade: Trade) -> int:
 def whole_cents(amount: int) -> int:
     """`amount` rounded up to a cent: dollars are issued against fiat."""
     return -(-amount // CENT) * CENT
+
+
+def pockets() -> list[DevAccount]:
+    """Who besides the holders has dollars from the genesis."""
+    return [DevAccount(name, POCKET) for name in (MAKER, CHEAT, CHEAT_AGAIN)]
+
+
+def brought_by(customer: str) -> str | None:
+    """The distributor who brings a customer to the shop; None: it came by itself."""
+    number = int.from_bytes(digest(b"mgs/demo-brought", customer.encode())) % _BROUGHT_OF
+    return DISTRIBUTORS[number] if number < len(DISTRIBUTORS) else None

@@ -1,9 +1,10 @@
-"""The story, in the order of the file: dollars issued, orders paid, shipped, completed, refunded.
+"""The trade, in the order of the file: dollars issued, orders paid, shipped, completed, refunded.
 
 Orders and refunds begin in the order of the file, a bounded number of them at a time; one
 customer's wait for each other, so that each customer's history happens exactly as it stands
-there. A refund goes out when all that stands before it of that customer is complete. At the end
-the shop redeems part of its takings at a gateway that did not issue (most of) them.
+there. A customer whom a distributor brings is bound to him before the first order. What is said of
+an order's lines is said once it is complete. A refund goes out when all that stands before it of
+that customer is complete.
 """
 
 from __future__ import annotations
@@ -11,72 +12,46 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final
 
-from mgsnode.base.hashing import digest
-from mgsnode.base.keys import SigningKey
-from mgsnode.client import Client
-from mgsnode.demo.courier import Courier, Failed
-from mgsnode.demo.plan import (
-    CENT,
-    DOLLAR,
-    REDEEMED_SHARE,
-    RETURN_WINDOW_MS,
-    SHOP_COUNTRY,
-    SHOP_NAME,
-    TERMS,
-    Place,
-    customer_key,
-    merchant_key,
-    redeeming,
-    serving,
-    whole_cents,
-)
-from mgsnode.demo.wallet import Signed, Wallet
-from mgsnode.devnet import ARBITER, dev_key
-from mgsnode.trade import Order, Refund, Trade
+from mgsnode.demo.plan import Place, customer_key, serving, whole_cents
+from mgsnode.demo.script import VOTES_EACH, Said
+from mgsnode.demo.stage import NO_ID, Stage
+from mgsnode.devnet import dev_key
+from mgsnode.trade import Order, Refund
 
 IN_FLIGHT: Final = 320  # orders and refunds at a time: a few hundred transactions, a block's worth
-_FINAL_S: Final = 60.0
-_ID = "00" * 32
-_FEES_OF_SHOP = 12 * DOLLAR  # what opening, redeeming and rounding may cost beside the orders
-Tell = Callable[[Order | Refund], None]
+_CLAIMS: Final = 10  # periods in which a customer may have earned something
+_BPS: Final = 10_000
+_DEPOSIT_BP: Final = 500  # of a demand, as the chain asks
+_FEE_OF_DEMAND: Final = 10_000  # micro-dollars, far more than asking for something costs
+
+Told = Callable[[Order | Refund], None]
 
 
 class Replay:
-    """One telling of the story. Everything it did is in its public figures."""
+    """One telling of the trade. What it did is in its public figures, and on the stage."""
 
-    def __init__(
-        self,
-        trade: Trade,
-        places: Sequence[Place],
-        wallet: Wallet,
-        courier: Courier,
-        clients: Sequence[Client],
-    ) -> None:
-        self.trade = trade
-        self.places = places
-        self.shop = ""  # its id, once it is open
-        self.issued = 0  # micro-dollars, by transactions
-        self.redeemed = 0
-        self.redeemed_at = ""
-        self.seconds = 0.0  # from the first issue to the last refund
+    def __init__(self, stage: Stage) -> None:
+        self.seconds = 0.0  # from the first order to the last refund
         self.transactions = 0  # in that time
-        self._wallet = wallet
-        self._courier = courier
-        self._clients = clients
-        self._home = serving(SHOP_COUNTRY, places)  # the shop's gateway
-        self._merchant = merchant_key()
-        self._needs = self._count_needs()
-        self._issued_by: Counter[str] = Counter()  # by gateway, to buyers
-        self._order_ids: dict[int, str] = {}
+        self.order_ids: dict[int, str] = {}
+        self.review_ids: dict[int, str] = {}  # by `Said.number`
+        self._stage = stage
+        self._backed = dict(stage.script.wanted.backings)  # units, by order
+        self._said: dict[int, list[Said]] = {}
+        for said in stage.script.said:
+            self._said.setdefault(said.order, []).append(said)
+        self.needs = self._count_needs()
+        self._bound: set[str] = set()
 
-    async def tell(self, told: Tell) -> None:
+    async def tell(self, told: Told) -> None:
         """The whole trade; `told` is called with each order and refund when it is done."""
-        await self._open_shop()
-        started, before = time.monotonic(), self._courier.figures.transactions
-        steps: list[Order | Refund] = [*self.trade.orders, *self.trade.refunds]
+        figures = self._stage.courier.figures
+        started, before = time.monotonic(), figures.transactions
+        trade = self._stage.trade
+        steps: list[Order | Refund] = [*trade.orders, *trade.refunds]
         steps.sort(key=lambda step: step.row)
         slots = asyncio.Semaphore(IN_FLIGHT)
         last: dict[str, asyncio.Task[None]] = {}
@@ -88,7 +63,7 @@ class Replay:
                 task.add_done_callback(lambda _task: slots.release())
                 task.add_done_callback(lambda _task, step=step: told(step))  # type: ignore[misc]
         self.seconds = time.monotonic() - started
-        self.transactions = self._courier.figures.transactions - before
+        self.transactions = figures.transactions - before
 
     async def _step(self, step: Order | Refund, before: asyncio.Task[None] | None) -> None:
         if before is not None:
@@ -101,81 +76,94 @@ class Replay:
     # Dollars
 
     def _count_needs(self) -> Counter[tuple[str, str]]:
-        """What each (customer, gateway) needs for its orders and their fees, in micro-dollars."""
+        """What each (customer, gateway) needs for its orders and all fees, in micro-dollars."""
         needs: Counter[tuple[str, str]] = Counter()
-        for order in self.trade.orders:
-            key = customer_key(order.customer)
-            fees = self._wallet.fee_bound(key, "order_pay", self._pay_fields(order, _ID))
-            fees += self._wallet.fee_bound(key, "order_complete", {"order": _ID})
-            gateway = serving(order.country, self.places).name
-            needs[order.customer, gateway] += order.total + fees
+        stage = self._stage
+        for order in stage.trade.orders:
+            customer = order.customer
+            gateway = serving(order.country, stage.places).name
+            acts: list[tuple[str, dict[str, Any]]] = [
+                ("order_pay", self._pay_fields(order, NO_ID)),
+                ("order_complete", {"order": NO_ID}),
+                *(
+                    ("review_write", self._review_fields(said, NO_ID))
+                    for said in self._said.get(order.number, ())
+                ),
+            ]
+            key = customer_key(customer)
+            if (customer, gateway) not in needs:
+                distributor = stage.address(key)  # as long as any other
+                acts.append(("refer_bind", {"distributor": distributor, "shop": NO_ID}))
+                acts += [("review_vote", {"review": NO_ID, "helpful": True})] * VOTES_EACH
+                acts += [("token_claim", {"period": _CLAIMS})] * _CLAIMS
+            needs[customer, gateway] += order.total + self._deposit(order.number)
+            for kind, fields in acts:
+                needs[customer, gateway] += stage.wallet.fee_bound(key, kind, fields)
         return needs
 
-    async def _issue(self, place: Place, to: SigningKey, amount: int, reference: str) -> None:
-        fields = {
-            "to": self._wallet.address(to),
-            "amount": str(amount),
-            "reference": digest(b"mgs/demo-fiat", reference.encode()).hex(),
-        }
-        tx = self._wallet.sign(dev_key(place.name), "dollar_issue", fields)
-        await self._courier.send(tx, node=place.node)
-        self.issued += amount
+    def _deposit(self, number: int) -> int:
+        """What an order's buyer leaves for its part of the demand, and the fee of asking."""
+        units = self._backed.get(number, 0)
+        deposit = -(-self._stage.script.wanted.price * units * _DEPOSIT_BP // _BPS)
+        return deposit + _FEE_OF_DEMAND if units else 0
 
-    # The shop
-
-    async def _open_shop(self) -> None:
-        merchant, home = self._merchant, self._home
-        orders, refunds = self.trade.orders, self.trade.refunds
-        ship = {"order": _ID, "reference": "i" * 100}
-        fees = len(orders) * self._wallet.fee_bound(merchant, "order_ship", ship)
-        for refund in refunds:
-            for fields in self._refund_fields(refund, lambda _order: _ID):
-                fees += self._wallet.fee_bound(merchant, "order_refund", fields)
-        capital = whole_cents(fees + self.trade.refunded + _FEES_OF_SHOP)
-        await self._issue(home, merchant, capital, "working capital of the shop")
-        fields = {
-            "name": SHOP_NAME,
-            "gateway": home.name,
-            "arbiter": self._wallet.address(dev_key(ARBITER)),
-            **TERMS,
-        }
-        operator = dev_key(home.name)
-        tx = self._wallet.sign(merchant, "shop_open", fields, cosigners=[operator])
-        await self._courier.send(tx, node=home.node)
-        self.shop = tx.txid.hex()
-
-    async def _by_shop(self, kind: str, fields: dict[str, Any]) -> Signed:
-        tx = self._wallet.sign(self._merchant, kind, fields)
-        await self._courier.send(tx, node=self._home.node)
-        return tx
+    async def fund(self, customer: str, place: Place) -> None:
+        """Before the first act under a gateway a customer brings it fiat for all that follows."""
+        need = self.needs.pop((customer, place.name), 0)
+        if need:
+            key, amount = customer_key(customer), whole_cents(need)
+            await self._stage.issue(place, key, amount, f"customer {customer}")
 
     # An order, a refund
 
     def _pay_fields(self, order: Order, shop: str) -> dict[str, Any]:
-        lines = [
+        stage = self._stage
+        lines: list[dict[str, Any]] = [
             {"sku": line.sku, "quantity": line.quantity, "unit_price": str(line.unit_price)}
             for line in order.lines
         ]
-        return {"shop": shop, "lines": lines}
+        for line in lines:
+            if line["sku"] == stage.script.lot.sku:
+                line["batch"] = stage.batch or NO_ID
+        fields: dict[str, Any] = {"shop": shop, "lines": lines}
+        if order.number in self._backed:
+            fields["demand"] = stage.demand or NO_ID
+        return fields
+
+    def _review_fields(self, said: Said, order: str) -> dict[str, Any]:
+        return {
+            "order": order,
+            "line": said.line,
+            "rating": said.opinion.rating,
+            "text": said.opinion.text,
+            "disclosure": "none",
+        }
 
     async def _order(self, order: Order) -> None:
-        key, place = customer_key(order.customer), serving(order.country, self.places)
-        need = self._needs.pop((order.customer, place.name), 0)
-        if need:  # the first order under this gateway: the customer brings fiat for all of them
-            amount = whole_cents(need)
-            await self._issue(place, key, amount, f"customer {order.customer}")
-            self._issued_by[place.name] += amount
-        pay = self._wallet.sign(key, "order_pay", self._pay_fields(order, self.shop))
-        await self._courier.send(pay, node=place.node)
-        order_id = self._order_ids[order.number] = pay.txid.hex()
+        stage, customer = self._stage, order.customer
+        key, place = customer_key(customer), serving(order.country, stage.places)
+        await self.fund(customer, place)
+        distributor = stage.script.brought.get(customer)
+        if distributor is not None and customer not in self._bound:
+            self._bound.add(customer)
+            bind = {"distributor": stage.address(dev_key(distributor)), "shop": stage.shop}
+            await stage.act(key, "refer_bind", bind, at=place)
+        order_id = await stage.act(key, "order_pay", self._pay_fields(order, stage.shop), at=place)
+        self.order_ids[order.number] = order_id
         reference = f"invoice {order.invoice}"
-        await self._by_shop("order_ship", {"order": order_id, "reference": reference})
-        complete = self._wallet.sign(key, "order_complete", {"order": order_id})
-        await self._courier.send(complete, node=place.node)
+        await stage.by_shop("order_ship", {"order": order_id, "reference": reference})
+        await stage.act(key, "order_complete", {"order": order_id}, at=place)
+        said = self._said.get(order.number, ())
+        written = await asyncio.gather(
+            *(
+                stage.act(key, "review_write", self._review_fields(each, order_id), at=place)
+                for each in said
+            )
+        )
+        for each, review in zip(said, written, strict=True):
+            self.review_ids[each.number] = review
 
-    def _refund_fields(
-        self, refund: Refund, order_id: Callable[[int], str]
-    ) -> list[dict[str, Any]]:
+    def refund_fields(self, refund: Refund, order_id: Callable[[int], str]) -> list[dict[str, Any]]:
         """The fields of the transactions that make up a refund: one for each order."""
         lines: dict[int, list[dict[str, int]]] = {}
         for part in refund.parts:
@@ -188,61 +176,5 @@ class Replay:
         ]
 
     async def _refund(self, refund: Refund) -> None:
-        for fields in self._refund_fields(refund, self._order_ids.__getitem__):
-            await self._by_shop("order_refund", fields)
-
-    # The end
-
-    async def redeem(self) -> None:
-        """Part of the shop's takings become fiat, at another gateway, once orders are final."""
-        await asyncio.sleep(RETURN_WINDOW_MS / 1_000)
-        client = self._clients[self._home.node]
-        place = redeeming(dict(self._issued_by), self.places)
-        params = await client.call("params_get")
-        lowest = int(params["redeem_minimum"]["value"])
-        merchant = self._wallet.address(self._merchant)
-        account = await client.call("account_get", {"address": merchant})
-        supply = await client.call("dollar_supply")
-        room = int(supply["positions"][place.name]) + int(params["credit_floor"]["value"])
-        takings = self.trade.gross - self.trade.refunded
-        most = min(int(account["dollar"]) - DOLLAR, room)  # a dollar is left for fees
-        amount = min(takings // REDEEMED_SHARE, most) // CENT * CENT
-        if amount < lowest:
-            return  # a shop so small keeps its dollars
-        payout = digest(b"mgs/demo-payout", b"bank details of the shop").hex()
-        ask = await self._by_shop(
-            "dollar_redeem",
-            {
-                "gateway": place.name,
-                "amount": str(amount),
-                "currency": place.currency,
-                "payout_hash": payout,
-            },
-        )
-        redemption = ask.txid.hex()
-        reference = digest(b"mgs/demo-fiat", b"payout to the shop").hex()
-        paid = self._wallet.sign(
-            dev_key(place.name),
-            "dollar_redeem_paid",
-            {"redemption": redemption, "reference": reference},
-        )
-        await self._courier.send(paid, node=place.node)
-        await self._by_shop("dollar_redeem_confirm", {"redemption": redemption})
-        self.redeemed, self.redeemed_at = amount, place.name
-
-    async def wait_final(self) -> None:
-        """Until the shop counts every order as final: its return window is over.
-
-        What falls due is done in the next block, and an idle chain takes its time with one.
-        """
-        deadline = time.monotonic() + _FINAL_S
-        while True:
-            shop = await self._clients[self._home.node].call("shop_get", {"shop": self.shop})
-            if shop["final"] == len(self.trade.orders):
-                return
-            if time.monotonic() > deadline:
-                missing = len(self.trade.orders) - int(shop["final"])
-                raise Failed(f"{missing} orders did not become final")
-            owner = self._wallet.address(self._merchant)
-            note = {"to": owner, "amount": str(CENT), "memo": "end of business"}
-            await self._by_shop("dollar_transfer", {"outputs": [note]})
+        for fields in self.refund_fields(refund, self.order_ids.__getitem__):
+            await self._stage.by_shop("order_refund", fields)

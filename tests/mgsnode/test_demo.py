@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
+from collections import Counter
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,19 +16,36 @@ import pytest
 from mgsnode.base.keys import is_signed_by
 from mgsnode.base.transaction import open_transaction
 from mgsnode.demo.courier import Courier, Failed, Figures
-from mgsnode.demo.plan import customer_key, places_of, redeeming, serving, whole_cents
-from mgsnode.demo.run import Summary
+from mgsnode.demo.expected import expect
+from mgsnode.demo.plan import (
+    POCKET,
+    brought_by,
+    customer_key,
+    places_of,
+    pockets,
+    redeeming,
+    serving,
+    whole_cents,
+)
 from mgsnode.demo.screen import dollars
+from mgsnode.demo.script import write_script
+from mgsnode.demo.summary import Summary
 from mgsnode.demo.wallet import Fees, Wallet
 from mgsnode.devnet import dev_genesis
+from mgsnode.reviews import read_reviews
 from mgsnode.trade import read_trade
 from state.registry import standard_registry
-from tests.mgsnode.test_trade import SHIPPED, figures_of, row, sums_of, write
+from tests.mgsnode.test_trade import SHIPPED, row, sums_of, write
 
 GENESIS = dev_genesis(gateways=4)
 PLACES = places_of(GENESIS)
 WEIGHTS = {name: kind.weight for name, kind in standard_registry().kinds.items()}
 FEES = Fees(500, 2, WEIGHTS)
+REVIEWS = read_reviews(SHIPPED.with_name("reviews.csv"))
+GENESIS_DOLLARS = sum(
+    account.dollar
+    for account in dev_genesis(holder_dollar=POCKET, room=0, accounts=pockets()).accounts
+)
 PROGRAM = (sys.executable, "-m", "mgsnode.cli.main")
 
 
@@ -129,13 +147,13 @@ class Network:
         return {"txid": txid, "status": "pending"}
 
 
-def send_one(network: Network, node: int) -> tuple[int, Figures]:
+def send_one(network: Network, node: int, refusal: str = "") -> tuple[int, Figures]:
     wallet = Wallet(GENESIS.hash, GENESIS.hrp, FEES, 0)
     tx = wallet.sign(customer_key("1"), "order_complete", {"order": "ab" * 32})
 
     async def deliver() -> tuple[int, Figures]:
         courier = Courier(network.nodes)  # type: ignore[arg-type]
-        height = await courier.run(courier.send(tx, node=node))
+        height = await courier.run(courier.send(tx, node=node, refusal=refusal))
         return height, courier.figures
 
     return asyncio.run(asyncio.wait_for(deliver(), 5))
@@ -162,11 +180,77 @@ def test_a_refusal_ends_the_demo_with_its_name() -> None:
         send_one(Network(2, code=204), 0)
 
 
+def test_a_cheat_is_done_when_it_was_refused_by_its_name_and_by_no_other() -> None:
+    height, figures = send_one(Network(2, code=204), 0, refusal="NO")
+    assert (height, figures.transactions, figures.fees) == (3, 1, 7)
+    with pytest.raises(Failed, match="was refused: NO"):
+        send_one(Network(2, code=204), 0, refusal="OTHER")
+    with pytest.raises(Failed, match="was to be refused with NO, and was not"):
+        send_one(Network(2), 0, refusal="NO")
+
+
 def test_percentiles_are_of_the_nearest_rank() -> None:
     figures = Figures(finality_ms=[float(n) for n in range(100, 0, -1)])
     assert (figures.percentile(0.5), figures.percentile(0.99)) == (50.0, 99.0)
     assert Figures(finality_ms=[3.0]).percentile(0.99) == 3.0
     assert Figures().percentile(0.5) == 0.0
+
+
+# What should come out ----------------------------------------------------------------------------
+
+
+def commissions_of(path: Path, rate: str = "1.56") -> int:
+    """By another way: what is kept of each order, in a dict, and 5 % of it."""
+    trade = read_trade(path, Fraction(rate))
+    kept = {order.number: order.total for order in trade.orders}
+    for refund in trade.refunds:
+        for part in refund.parts:
+            kept[part.order] -= part.amount
+    earned = 0
+    for order in trade.orders:
+        fee = min(order.total, max(10_000, -(-order.total // 200)))
+        if brought_by(order.customer):
+            earned += min(kept[order.number] // 20, max(0, kept[order.number] - fee))
+    return earned
+
+
+def test_the_script_is_the_files_and_nobody_is_asked_for_more_than_he_has() -> None:
+    trade = read_trade(SHIPPED, Fraction("1.56"))
+    script = write_script(trade, REVIEWS)
+    assert script == write_script(trade, REVIEWS)
+    assert [each.opinion for each in script.said] == list(REVIEWS)
+    lines = [(each.order, each.line) for each in script.said]
+    assert len(set(lines)) == len(lines) == 700
+    assert all(line < len(trade.orders[order].lines) for order, line in lines)
+    votes = Counter(vote.voter for vote in script.votes)
+    assert max(votes.values()) <= 10, "more would weigh nothing"
+    helped = Counter(vote.said for vote in script.votes)
+    assert all(helped[each.number] == each.opinion.helpful for each in script.said)
+    assert len(set(script.votes)) == len(script.votes), "one vote on a review"
+    author = {each.number: trade.orders[each.order].customer for each in script.said}
+    assert all(author[vote.said] != vote.voter for vote in script.votes)
+    assert 0 < len(script.brought) < trade.buyers
+    expected = expect(trade, script)
+    assert sum(expected.commissions.values()) == commissions_of(SHIPPED)
+    assert expected.stars == (19, 46, 84, 167, 384)
+
+
+def test_the_script_of_a_shop_with_one_order(tmp_path: Path) -> None:
+    trade = read_trade(write(tmp_path, row("1", "A", 2)), Fraction("1.56"))
+    script = write_script(trade, REVIEWS)
+    assert (len(script.said), script.votes) == (1, ()), "nobody else could vote"
+    assert (script.wanted.units, script.lot.units) == (2, 2)
+    assert write_script(trade, ()).said == ()
+
+
+def test_no_gateway_of_the_demo_may_issue_before_it_is_attested() -> None:
+    genesis = dev_genesis(gateways=3, room=0, holder_dollar=5, accounts=pockets())
+    held = Counter({gateway.name: 0 for gateway in genesis.gateways})
+    for account in genesis.accounts:
+        held[account.issuer] += account.dollar
+    assert {gateway.name: gateway.attested for gateway in genesis.gateways} == held
+    with_room = dev_genesis(gateways=3, room=7, holder_dollar=5, accounts=pockets())
+    assert [g.attested - 7 for g in with_room.gateways] == [g.attested for g in genesis.gateways]
 
 
 # The whole ----------------------------------------------------------------------------------
@@ -205,6 +289,20 @@ def test_the_demo_settles_the_file_that_travels_with_it() -> None:
     takings = int(answer["gross"]) - int(answer["refunded"])
     assert int(answer["redeemed"]) == takings // 4 // 10_000 * 10_000
     assert answer["transactions"] > 3 * 315
+    assert (answer["reviews"], answer["votes"]) == (700, sum(o.helpful for o in REVIEWS))
+    assert answer["commissions"] == str(commissions_of(SHIPPED))
+    assert answer["issues_waited"] > 0 and answer["attestations"] == 12
+    assert {each["status"] for each in answer["obligations"]} == {"settled"}
+    supply = sum(map(int, answer["positions"].values()))
+    assert supply == int(answer["issued"]) - int(answer["redeemed"]) + GENESIS_DOLLARS
+    assert answer["leaders"] and all(each["voters"] >= 10 for each in answer["leaders"])
+    fee_tokens = int(answer["gross"]) // 50  # 0.5 %, and 4 tokens for a dollar of it
+    assert fee_tokens // 2 < int(answer["rewards"]) < fee_tokens
+    assert [each["refused"] for each in answer["cheats_refused"]] == [
+        "PARTIES_LINKED", "NOT_YOUR_ORDER", "OWN_REVIEW", "INSUFFICIENT_BALANCE",
+        "UNITS_EXCEEDED", "ROOM_EXCEEDED", "NOT_ATTESTOR",
+    ]  # fmt: skip
+    assert answer["left_out"] == []
 
 
 @pytest.mark.e2e
@@ -223,6 +321,9 @@ def test_the_demo_settles_another_file_with_whole_refunds_on_another_network(
     answer = last_object(demo("--gateways", 2, "--data", path, "--gbp-usd", "1.3337777"))
     check_against_file(answer, path, "1.3337777")
     assert answer["redeemed"] == "0", "takings below the least redemption"
+    assert answer["commissions"] == str(commissions_of(path, "1.3337777"))
+    assert answer["reviews"] == 3, "one for each line"
+    assert len(answer["left_out"]) == 2 and answer["obligations"] == []
 
 
 def test_a_bad_trade_file_is_named_and_exits_3(tmp_path: Path) -> None:
@@ -232,11 +333,3 @@ def test_a_bad_trade_file_is_named_and_exits_3(tmp_path: Path) -> None:
     assert done.stdout == ""
     assert demo("--gbp-usd", "much").returncode == 3
     assert demo("--gateways", 0).returncode == 2
-
-
-def test_the_demo_sums_are_those_of_the_trade() -> None:
-    trade = read_trade(SHIPPED, Fraction("1.56"))
-    summary = Summary(*figures_of(trade).values(), 1, 2, 3, 4.0, 5.0, 6.0, 7, "aa", "OK").document()
-    assert list(summary) == list(Summary._fields)
-    assert summary["gross"] == "183478978800"
-    assert (summary["issued"], summary["redeemed"], summary["transactions"]) == ("1", "2", 3)
