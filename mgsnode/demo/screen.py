@@ -84,7 +84,7 @@ class Screen:
 
 
 def dollars(micro: int) -> str:
-    """An amount for people, exact: 183,478.9788."""
-    whole, rest = divmod(micro, _MICRO)
+    """An amount for people, exact: 183,478.9788; below zero too."""
+    whole, rest = divmod(abs(micro), _MICRO)
     digits = f"{rest:06d}".rstrip("0").ljust(2, "0")
-    return f"{whole:,}.{digits}"
+    return f"{'-' if micro < 0 else ''}{whole:,}.{digits}"

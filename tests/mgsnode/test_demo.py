@@ -333,3 +333,11 @@ def test_a_bad_trade_file_is_named_and_exits_3(tmp_path: Path) -> None:
     assert done.stdout == ""
     assert demo("--gbp-usd", "much").returncode == 3
     assert demo("--gateways", 0).returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("micro", "text"),
+    [(0, "0.00"), (183_478_978_800, "183,478.9788"), (-1_500_000, "-1.50"), (-1, "-0.000001")],
+)
+def test_an_amount_is_shown_exactly_on_either_side_of_zero(micro: int, text: str) -> None:
+    assert dollars(micro) == text
