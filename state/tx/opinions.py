@@ -125,7 +125,7 @@ class Written(NamedTuple):
 
 
 class Served(NamedTuple):
-    """How many shops have served an account (counted up to `SHOPS_MAX`), and until when."""
+    """The shops that have served an account, rising; the first `SHOPS_MAX` of them."""
 
     shops: tuple[bytes, ...]
 
@@ -146,8 +146,8 @@ class Today(NamedTuple):
     lines: int
 
 
-class Overdue(NamedTuple):
-    """An order whose lines may be reviewed, and until when on the family's clock."""
+class Window(NamedTuple):
+    """Until when, on the family's clock, an order's lines may be reviewed."""
 
     until_ms: int
 
@@ -168,7 +168,7 @@ WRITTEN: Final[Table[tuple[bytes, bytes], Written]] = Table(
     101, "reviews/written", Written, pair_key(bytes_key(), bytes_key())
 )
 SERVED: Final[Table[bytes, Served]] = Table(102, "reviews/served", Served, bytes_key())
-WINDOW: Final[Table[bytes, Overdue]] = Table(103, "reviews/window", Overdue, bytes_key())
+WINDOW: Final[Table[bytes, Window]] = Table(103, "reviews/window", Window, bytes_key())
 TODAY: Final[Table[bytes, Today]] = Table(109, "reviews/today", Today, bytes_key())
 AUTHOR: Final[Table[bytes, Author]] = Table(110, "reviews/author", Author, bytes_key())
 NO_AUTHOR: Final = Author(0, 0, 0, 0)
@@ -204,7 +204,7 @@ def _further(written: Written | None, now_ms: int) -> int:
 def on_shipped(ctx: Context, order_id: bytes) -> None:
     """From here on its lines can be reviewed."""
     until_ms = ctx.now(REVIEWS) + ctx.params["review_window_ms"]
-    ctx.draft.put(WINDOW, order_id, Overdue(until_ms))
+    ctx.draft.put(WINDOW, order_id, Window(until_ms))
 
 
 def on_refunded(ctx: Context, order_id: bytes, _amount: int) -> None:

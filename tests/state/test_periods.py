@@ -18,7 +18,7 @@ from tests.state.scenarios.base import ALICE, ARBITER, BOB, OP0, OP1, fund, new_
 from tests.state.scenarios.governance import done
 from tests.state.scenarios.orders import _paid
 from tests.state.scenarios.redemptions import _asked
-from tests.state.world import DAY_MS, DOLLAR, START_MS, World, h, reason
+from tests.state.world import DAY_MS, DOLLAR, START_MS, World, h, in_block, reason
 
 HOUR_MS = 3_600_000
 
@@ -97,7 +97,6 @@ def test_a_stop_for_a_period_ends_with_it_and_one_until_cleared_does_not() -> No
     assert reason(w, w.do(OP1, "dollar_issue", *issue)) == ""
     standing = w.draft.get(STANDING, "g2")
     assert standing is not None and standing.stops == (("strikes", 0),)
-    assert allow_issuing is not None
 
 
 def test_a_stop_that_ends_with_a_period_costs_no_share_of_the_next_one() -> None:
@@ -109,6 +108,24 @@ def test_a_stop_that_ends_with_a_period_costs_no_share_of_the_next_one() -> None
     w.do(ALICE, "dollar_transfer", ((BOB.address, DOLLAR, ""),))
     w.block(after_ms=end_of(w) - w.time_ms + 5)
     assert w.shared["g2"] > 0
+
+
+def test_a_stop_is_taken_back_by_its_own_reason_and_the_time_is_not_clean() -> None:
+    w = new_world()
+    w.draft.put(STANDING, "g1", Standing(START_MS, (("overdue", 0), ("strikes", 0))))
+    w.block(after_ms=10)
+    with in_block(w) as ctx:
+        allow_issuing(ctx, "g1", "refusals")  # there is none: nothing happens
+    assert w.draft.get(STANDING, "g1") == (START_MS, (("overdue", 0), ("strikes", 0)))
+    with in_block(w) as ctx:
+        allow_issuing(ctx, "g1", "overdue")
+    standing = w.draft.get(STANDING, "g1")
+    assert standing is not None and standing.stops == (("strikes", 0),)
+    with in_block(w) as ctx:
+        allow_issuing(ctx, "g1", "strikes")
+    standing = w.draft.get(STANDING, "g1")
+    assert standing is not None and standing.stops == ()
+    assert not standing.is_clean_since(START_MS) and standing.is_clean_since(w.time_ms)
 
 
 def test_a_paused_family_takes_nothing_new_and_ends_what_is_open() -> None:
