@@ -1,7 +1,7 @@
 """For distributors, their buyers and shops: join, bind, agree, cut, terms, storefront; and for
 whoever looks in from outside: who would earn what on a sale, and the export of all referred sales.
 
-Where two have to sign, `--also-dev-key` takes a development key; real keys sign one after another
+Where two have to sign, `--with-dev-key` takes a development key; real keys sign one after another
 with `mgsnode tx build`, `sign` and `send`.
 """
 
@@ -14,27 +14,19 @@ import typer
 
 from mgsnode.cli.common import (
     RPC_DEFAULT,
-    DevKey,
     JsonFlag,
-    KeyName,
-    KeystoreDir,
-    PassphraseFd,
     RpcUrl,
-    SeedFd,
     hash_hex,
     micro,
     show,
 )
-from mgsnode.cli.everyday import send_one
+from mgsnode.cli.sending import sends
 
-_WAIT_MS = 10_000
 _PAGE = 50
 _DAY_MS = 86_400_000
 Shop = Annotated[str, typer.Argument(help="The shop's id.")]
 Distributor = Annotated[str, typer.Argument(help="The distributor's address.")]
 ShareBp = Annotated[int, typer.Option(help="The share in basis points: 1,000 is a tenth.")]
-AlsoDevKey = Annotated[str, typer.Option(help="A development key that signs too.")]
-Sender = Annotated[str, typer.Option(help="The account that acts, where it is not the key's own.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -49,45 +41,22 @@ def register(app: typer.Typer) -> None:
     app.add_typer(refer, name="refer")
 
 
+@sends("refer_join")
 def join(
     shop: Shop,
     recruiter: Annotated[str, typer.Option(help="Who recruited you; it signs too.")] = "",
-    also_dev_key: AlsoDevKey = "",
-    sender: Sender = "",
-    key: KeyName = "",
-    dev_key: DevKey = "",
-    seed_fd: SeedFd = None,
-    passphrase_fd: PassphraseFd = None,
-    keystore: KeystoreDir = None,
-    rpc: RpcUrl = RPC_DEFAULT,
-    json: JsonFlag = False,
-) -> None:
+) -> dict[str, Any]:
     """Work for a shop as a distributor from now on."""
-    fields = {"shop": shop, **({"recruiter": recruiter} if recruiter else {})}
-    signer = (key, dev_key, seed_fd, passphrase_fd, keystore)
-    send_one(
-        "refer_join", fields, signer, sender, rpc, _WAIT_MS, as_json=json, also_dev=also_dev_key
-    )
+    return {"shop": shop, **({"recruiter": recruiter} if recruiter else {})}
 
 
-def bind(
-    distributor: Distributor,
-    shop: Shop,
-    sender: Sender = "",
-    key: KeyName = "",
-    dev_key: DevKey = "",
-    seed_fd: SeedFd = None,
-    passphrase_fd: PassphraseFd = None,
-    keystore: KeystoreDir = None,
-    rpc: RpcUrl = RPC_DEFAULT,
-    json: JsonFlag = False,
-) -> None:
+@sends("refer_bind")
+def bind(distributor: Distributor, shop: Shop) -> dict[str, Any]:
     """Say who brought you to a shop, before you order there."""
-    fields = {"distributor": distributor, "shop": shop}
-    signer = (key, dev_key, seed_fd, passphrase_fd, keystore)
-    send_one("refer_bind", fields, signer, sender, rpc, _WAIT_MS, as_json=json)
+    return {"distributor": distributor, "shop": shop}
 
 
+@sends("refer_agree")
 def agree(
     shop: Shop,
     text: Annotated[
@@ -95,91 +64,48 @@ def agree(
     ],
     share_bp: ShareBp,
     notice_days: Annotated[int, typer.Option(help="Notice of a later cut, in days.")] = 7,
-    also_dev_key: AlsoDevKey = "",
-    sender: Sender = "",
-    key: KeyName = "",
-    dev_key: DevKey = "",
-    seed_fd: SeedFd = None,
-    passphrase_fd: PassphraseFd = None,
-    keystore: KeystoreDir = None,
-    rpc: RpcUrl = RPC_DEFAULT,
-    json: JsonFlag = False,
-) -> None:
+) -> dict[str, Any]:
     """Agree with a shop on a share of your own; its owner signs too."""
-    fields = {
+    return {
         "shop": shop,
         "terms": hash_hex(text),
         "share_bp": share_bp,
         "notice_ms": notice_days * _DAY_MS,
     }
-    signer = (key, dev_key, seed_fd, passphrase_fd, keystore)
-    send_one(
-        "refer_agree", fields, signer, sender, rpc, _WAIT_MS, as_json=json, also_dev=also_dev_key
-    )
 
 
-def cut(
-    shop: Shop,
-    distributor: Distributor,
-    share_bp: ShareBp,
-    sender: Sender = "",
-    key: KeyName = "",
-    dev_key: DevKey = "",
-    seed_fd: SeedFd = None,
-    passphrase_fd: PassphraseFd = None,
-    keystore: KeystoreDir = None,
-    rpc: RpcUrl = RPC_DEFAULT,
-    json: JsonFlag = False,
-) -> None:
+@sends("refer_cut")
+def cut(shop: Shop, distributor: Distributor, share_bp: ShareBp) -> dict[str, Any]:
     """Announce a lower share to a distributor; it holds after the agreed notice."""
-    fields = {"shop": shop, "distributor": distributor, "share_bp": share_bp}
-    signer = (key, dev_key, seed_fd, passphrase_fd, keystore)
-    send_one("refer_cut", fields, signer, sender, rpc, _WAIT_MS, as_json=json)
+    return {"shop": shop, "distributor": distributor, "share_bp": share_bp}
 
 
+@sends("refer_terms")
 def terms(
     shop: Shop,
     binding_days: Annotated[int, typer.Option(help="How long a binding lasts, in days.")] = 30,
     campaign_cap: Annotated[str, typer.Option(help="Dollars for the whole campaign.")] = "",
     person_cap: Annotated[str, typer.Option(help="Dollars for each distributor.")] = "",
     shop_cap: Annotated[str, typer.Option(help="Dollars for all campaigns with this cap.")] = "",
-    sender: Sender = "",
-    key: KeyName = "",
-    dev_key: DevKey = "",
-    seed_fd: SeedFd = None,
-    passphrase_fd: PassphraseFd = None,
-    keystore: KeystoreDir = None,
-    rpc: RpcUrl = RPC_DEFAULT,
-    json: JsonFlag = False,
-) -> None:
+) -> dict[str, Any]:
     """Begin a campaign as a shop: the terms of bindings made from then on."""
     caps = {"campaign_cap": campaign_cap, "person_cap": person_cap, "shop_cap": shop_cap}
     fields: dict[str, Any] = {"shop": shop, "binding_ms": binding_days * _DAY_MS}
     fields |= {name: micro(cap) for name, cap in caps.items() if cap}
-    signer = (key, dev_key, seed_fd, passphrase_fd, keystore)
-    send_one("refer_terms", fields, signer, sender, rpc, _WAIT_MS, as_json=json)
+    return fields
 
 
+@sends("refer_storefront")
 def storefront(
     name: Annotated[str, typer.Argument(help="What it is called.")],
     items: Annotated[list[str], typer.Argument(help="Lines: SHOP/SKU, a shop's id and a sku.")],
     replace: Annotated[str, typer.Option(help="The storefront that gets these items.")] = "",
-    sender: Sender = "",
-    key: KeyName = "",
-    dev_key: DevKey = "",
-    seed_fd: SeedFd = None,
-    passphrase_fd: PassphraseFd = None,
-    keystore: KeystoreDir = None,
-    rpc: RpcUrl = RPC_DEFAULT,
-    json: JsonFlag = False,
-) -> None:
+) -> dict[str, Any]:
     """Keep a storefront of lines of several shops."""
     lines = [dict(zip(("shop", "sku"), item.split("/", 1), strict=False)) for item in items]
     if any(len(line) != 2 for line in lines):
         raise typer.BadParameter("a line reads SHOP/SKU")
-    fields = {"name": name, "items": lines, **({"storefront": replace} if replace else {})}
-    signer = (key, dev_key, seed_fd, passphrase_fd, keystore)
-    send_one("refer_storefront", fields, signer, sender, rpc, _WAIT_MS, as_json=json)
+    return {"name": name, "items": lines, **({"storefront": replace} if replace else {})}
 
 
 def split(

@@ -1,4 +1,4 @@
-"""Commands that send one transaction: what they have in common beside `pay`, `issue` and `redeem`.
+"""Commands that send one transaction: what they have in common.
 
 `sends(kind)` makes a command out of a function that turns its own arguments into the kind's
 fields: the command takes these and the usual options for the key, signs, submits and waits.

@@ -11,22 +11,16 @@ import typer
 
 from mgsnode.cli.common import (
     RPC_DEFAULT,
-    DevKey,
     JsonFlag,
-    KeyName,
-    KeystoreDir,
-    PassphraseFd,
     RpcUrl,
-    SeedFd,
     micro,
     show,
 )
-from mgsnode.cli.everyday import Payee, Sender, send_one
+from mgsnode.cli.everyday import Payee
+from mgsnode.cli.sending import sends
 
-_WAIT_MS = 10_000
 Tokens = Annotated[str, typer.Argument(help="Tokens, such as 12.5.")]
 Account = Annotated[str, typer.Argument(help="Whose: an address.")]
-Wait = Annotated[int, typer.Option(help="How long to wait, in ms.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -59,93 +53,38 @@ def rewards(
         _ask("reward_get", rpc, as_json=json, account=account, period=period)
 
 
-def transfer(
-    to: Payee,
-    amount: Tokens,
-    sender: Sender = "",
-    key: KeyName = "",
-    dev_key: DevKey = "",
-    seed_fd: SeedFd = None,
-    passphrase_fd: PassphraseFd = None,
-    keystore: KeystoreDir = None,
-    timeout_ms: Wait = _WAIT_MS,
-    rpc: RpcUrl = RPC_DEFAULT,
-    json: JsonFlag = False,
-) -> None:
+@sends("token_transfer")
+def transfer(to: Payee, amount: Tokens) -> dict[str, Any]:
     """Send tokens to an account and wait until it is final."""
-    fields = {"to": to, "amount": micro(amount)}
-    signer = (key, dev_key, seed_fd, passphrase_fd, keystore)
-    send_one("token_transfer", fields, signer, sender, rpc, timeout_ms, as_json=json)
+    return {"to": to, "amount": micro(amount)}
 
 
+@sends("token_claim")
 def claim(
     period: Annotated[int, typer.Argument(help="The period, which is over.")],
-    sender: Sender = "",
-    key: KeyName = "",
-    dev_key: DevKey = "",
-    seed_fd: SeedFd = None,
-    passphrase_fd: PassphraseFd = None,
-    keystore: KeystoreDir = None,
-    timeout_ms: Wait = _WAIT_MS,
-    rpc: RpcUrl = RPC_DEFAULT,
-    json: JsonFlag = False,
-) -> None:
+) -> dict[str, Any]:
     """Claim what was earned in a period."""
-    signer = (key, dev_key, seed_fd, passphrase_fd, keystore)
-    send_one("token_claim", {"period": period}, signer, sender, rpc, timeout_ms, as_json=json)
+    return {"period": period}
 
 
+@sends("token_release")
 def release(
     purpose: Annotated[str, typer.Argument(help="team, foundation, promotion or sale.")],
-    sender: Sender = "",
-    key: KeyName = "",
-    dev_key: DevKey = "",
-    seed_fd: SeedFd = None,
-    passphrase_fd: PassphraseFd = None,
-    keystore: KeystoreDir = None,
-    timeout_ms: Wait = _WAIT_MS,
-    rpc: RpcUrl = RPC_DEFAULT,
-    json: JsonFlag = False,
-) -> None:
+) -> dict[str, Any]:
     """Take what has vested."""
-    signer = (key, dev_key, seed_fd, passphrase_fd, keystore)
-    send_one("token_release", {"purpose": purpose}, signer, sender, rpc, timeout_ms, as_json=json)
+    return {"purpose": purpose}
 
 
-def bond(
-    amount: Tokens,
-    sender: Sender = "",
-    key: KeyName = "",
-    dev_key: DevKey = "",
-    seed_fd: SeedFd = None,
-    passphrase_fd: PassphraseFd = None,
-    keystore: KeystoreDir = None,
-    timeout_ms: Wait = _WAIT_MS,
-    rpc: RpcUrl = RPC_DEFAULT,
-    json: JsonFlag = False,
-) -> None:
+@sends("token_bond")
+def bond(amount: Tokens) -> dict[str, Any]:
     """Add to a gateway's bond, as its operator."""
-    signer = (key, dev_key, seed_fd, passphrase_fd, keystore)
-    fields = {"amount": micro(amount)}
-    send_one("token_bond", fields, signer, sender, rpc, timeout_ms, as_json=json)
+    return {"amount": micro(amount)}
 
 
-def unbond(
-    amount: Tokens,
-    sender: Sender = "",
-    key: KeyName = "",
-    dev_key: DevKey = "",
-    seed_fd: SeedFd = None,
-    passphrase_fd: PassphraseFd = None,
-    keystore: KeystoreDir = None,
-    timeout_ms: Wait = _WAIT_MS,
-    rpc: RpcUrl = RPC_DEFAULT,
-    json: JsonFlag = False,
-) -> None:
+@sends("token_unbond")
+def unbond(amount: Tokens) -> dict[str, Any]:
     """Let a part of a gateway's bond begin its way back, as its operator."""
-    signer = (key, dev_key, seed_fd, passphrase_fd, keystore)
-    fields = {"amount": micro(amount)}
-    send_one("token_unbond", fields, signer, sender, rpc, timeout_ms, as_json=json)
+    return {"amount": micro(amount)}
 
 
 def _ask(method: str, rpc: str, /, *, as_json: bool, **params: Any) -> None:

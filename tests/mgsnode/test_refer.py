@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from mgsnode import client
 from mgsnode.base.address import address_text
-from mgsnode.cli import refer
+from mgsnode.cli import sending
 from mgsnode.cli.main import make_app
 from state.registry import standard_registry
 
@@ -21,7 +21,7 @@ OTHER = address_text(bytes([1]) * 32, "tmgs")
 KEY = ("--dev-key", "anna")
 COMMANDS: list[tuple[str, list[str]]] = [
     ("refer_join", ["join", SHOP]),
-    ("refer_join", ["join", SHOP, "--recruiter", WHO, "--also-dev-key", "bruno"]),
+    ("refer_join", ["join", SHOP, "--recruiter", WHO, "--with-dev-key", "bruno"]),
     ("refer_bind", ["bind", WHO, SHOP]),
     ("refer_agree", ["agree", SHOP, "--terms", "as talked", "--share-bp", "2000"]),
     ("refer_cut", ["cut", SHOP, WHO, "--share-bp", "0"]),
@@ -36,9 +36,7 @@ def test_each_command_makes_what_its_kind_takes(
     kind: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[tuple[str, Any]] = []
-    monkeypatch.setattr(
-        refer, "send_one", lambda name, fields, *_a, **_k: sent.append((name, fields))
-    )
+    monkeypatch.setattr(sending, "_send", lambda name, fields, **_: sent.append((name, fields)))
     done = CliRunner().invoke(make_app(), ["refer", *arguments, *KEY])
     assert done.exit_code == 0, done.output
     ((name, fields),) = sent
