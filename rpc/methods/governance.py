@@ -21,7 +21,7 @@ from state.tx.governance import (
     needed,
     proposal_of,
 )  # fmt: skip
-from state.tx.membership import active_of
+from state.tx.seats import active_of
 from state.view import View
 
 

@@ -1,12 +1,14 @@
 """Governance: proposals and votes of the gateways, and proofs that one of them lied.
 
-Law: the validator set at each height is what genesis, passed proposals and proven evidence say,
-and a key once used is never accepted again. A proposal passes with more than two thirds of the
-gateways that are active when it is decided, takes effect at the start of the block it names, or
-expires there. In one block at most max(1, f) changes of seats are made, in the order in which
-they were asked for; the rest follow in the next. Such a block is the last of its era.
+Law: the validator set at each height is what genesis, passed proposals, proven evidence and
+lapsed debts say, and a key once used is never accepted again. A proposal passes with more than
+two thirds of the gateways that are active when it is decided, takes effect at the start of the
+block it names, or expires there. In one block at most max(1, f) changes of seats are made, in the
+order in which they were asked for; the rest follow in the next. Such a block is the last of its
+era.
 
-What a proposal can ask for stands in `membership.py`, what proves a lie in `evidence.py`.
+What a proposal can ask for stands in `membership.py`, what proves a lie in `evidence.py`, how seats
+change in `seats.py`.
 """
 
 from __future__ import annotations
@@ -57,8 +59,6 @@ from state.tx.gateways import (
 from state.tx.membership import (
     ACTIONS,
     BAD_ARGUMENT,
-    CHANGE,
-    COUNTS,
     GATEWAY_STATUS,
     KEY_CONDEMNED,
     KEY_USE,
@@ -72,17 +72,25 @@ from state.tx.membership import (
     TOO_FEW_GATEWAYS,
     TOO_MANY_GATEWAYS,
     UNKNOWN_PARAMETER,
-    Counts,
     KeyUse,
-    active_of,
     certificate_use,
     check_possession,
     condemn,
+)  # fmt: skip
+from state.tx.obligations import LAPSED, OBLIGATION
+from state.tx.seats import (
+    CHANGE,
+    COUNTS,
+    QUEUE,
+    Counts,
+    Queued,
+    active_of,
     counts_of,
+    enqueue,
     seats_of,
     suspend_now,
     vacate,
-)  # fmt: skip
+)
 from state.tx.succession import seat_carried
 from state.tx.tokens import liable_bond, slash_bond
 
@@ -115,14 +123,6 @@ class Proposal(NamedTuple):
     reason: str  # why it failed
 
 
-class Queued(NamedTuple):
-    """Something that takes effect at a height."""
-
-    source: bytes  # a proposal, or the transaction with the evidence
-    gateway: str  # who proposed it, or whose seat is to go
-    is_evidence: bool
-
-
 class Evidence(NamedTuple):
     """A proven contradiction of a gateway at a height."""
 
@@ -135,10 +135,6 @@ class Evidence(NamedTuple):
 
 
 PROPOSAL: Final[Table[bytes, Proposal]] = Table(65, "governance/proposal", Proposal, bytes_key())
-# Key: (height, how many were queued before): the order of asking.
-QUEUE: Final[Table[tuple[int, int], Queued]] = Table(
-    66, "governance/queue", Queued, pair_key(int_key(), int_key())
-)
 # Key: (height, gateway): each is punished once for one height.
 EVIDENCE: Final[Table[tuple[int, str], Evidence]] = Table(
     69, "governance/evidence", Evidence, pair_key(int_key(), text_key())
@@ -166,13 +162,13 @@ def apply_propose(ctx: Context, fields: Fields) -> None:
     if not ctx.height < height <= ctx.height + AHEAD_MAX:
         raise Rejected(BAD_EFFECTIVE_HEIGHT, lowest=ctx.height + 1, highest=ctx.height + AHEAD_MAX)
     queue = ctx.draft.items(QUEUE)
-    if sum(q.gateway == name and not q.is_evidence for _, q in queue) >= OPEN_MAX:
+    if sum(q.gateway == name and not q.vacates for _, q in queue) >= OPEN_MAX:
         raise Rejected(TOO_MANY_PROPOSALS, highest=OPEN_MAX)
     fault = ctx.rules.actions[action].why_not(ctx, args) or _possession_fault(ctx, action, args)
     if fault is not None:
         raise Rejected(fault[0], **fault[1])
     # From here on nothing can fail.
-    _enqueue(ctx, height, Queued(ctx.object_id, name, is_evidence=False))
+    enqueue(ctx, height, Queued(ctx.object_id, name, vacates=False))
     proposal = Proposal(
         gateway=name,
         action=action,
@@ -199,15 +195,6 @@ def _possession_fault(ctx: Context, action: str, args: Fields) -> Fault | None:
             for vote_key, proof in zip(keys, proofs, strict=True):
                 return check_possession(ctx, name, vote_key, proof)
     return None
-
-
-def _enqueue(ctx: Context, height: int, queued: Queued) -> None:
-    counts = counts_of(ctx.draft)
-    ctx.draft.put(QUEUE, (height, counts.proposals), queued)
-    changed = counts._replace(
-        proposals=counts.proposals + 1, queue_from=min(counts.queue_from, height)
-    )
-    ctx.draft.put(COUNTS, b"", changed)
 
 
 def apply_vote(ctx: Context, fields: Fields) -> None:
@@ -252,7 +239,7 @@ def take_effect(ctx: Context) -> Iterator[bytes]:
         changes = counts_of(ctx.draft).changes
         yield queued.source
         ctx.draft.delete(QUEUE, key)
-        if queued.is_evidence:
+        if queued.vacates:
             vacate(ctx, queued.gateway, queued.source)
         else:
             _conclude(ctx, queued.source)
@@ -274,7 +261,7 @@ def _due(ctx: Context) -> list[tuple[tuple[int, int], Queued]]:
 
 
 def _concerns_seats(ctx: Context, queued: Queued) -> bool:
-    if queued.is_evidence:
+    if queued.vacates:
         return True
     proposal = ctx.draft.get(PROPOSAL, queued.source)
     assert proposal is not None
@@ -338,8 +325,6 @@ def apply_evidence(ctx: Context, fields: Fields) -> None:
     condemn(ctx, vote_key)
     ctx.emit("gov_evidence", name, place.era, place.height, kind_name, cut)
     suspend_now(ctx, name, gateway, ctx.object_id)
-    if gateway.seat:
-        _enqueue(ctx, ctx.height + 1, Queued(ctx.object_id, name, is_evidence=True))
 
 
 # Laws ----------------------------------------------------------------------------------------
@@ -362,8 +347,11 @@ def _check_changes(reader: Reader) -> str | None:
         is_passed = proposal is not None and (proposal.status, proposal.closed_height) == (
             DONE, change.height,
         )  # fmt: skip
-        if not is_passed and (change.source, change.gateway) not in proofs:
-            return f"change {at}: {change.gateway}: no passed proposal and no evidence says so"
+        debt = reader.get(OBLIGATION, change.source)
+        is_owed = debt is not None and (debt.status, debt.debtor) == (LAPSED, change.gateway)
+        is_lost = not change.vote_key and (is_owed or (change.source, change.gateway) in proofs)
+        if not is_passed and not is_lost:
+            return f"change {at}: {change.gateway}: no proposal, evidence or debt says so"
         if change.vote_key:
             seats[change.gateway] = change.vote_key
         else:
@@ -375,7 +363,7 @@ def _check_changes(reader: Reader) -> str | None:
     found = [(row.first_height, row.members) for row in eras]
     for number, (one, other) in enumerate(zip(found, expected, strict=False)):
         if one != other:
-            return f"era {number} is not what genesis, proposals and evidence say"
+            return f"era {number} is not what genesis, proposals, evidence and debts say"
     return None if len(found) == len(expected) else f"{len(found)} eras, {len(expected)} follow"
 
 
@@ -399,7 +387,7 @@ def _check_queue(reader: Reader) -> str | None:
         if queued.source in waiting:
             return f"{queued.source.hex()} stands twice in the queue"
         waiting[queued.source] = height
-        if queued.is_evidence:
+        if queued.vacates:
             continue
         proposal = reader.get(PROPOSAL, queued.source)
         if proposal is None or proposal.status not in (OPEN, PASSED):
@@ -437,11 +425,11 @@ def _carry(ctx: Context, genesis: Genesis) -> None:
             draft.put(
                 PROPOSAL, proposal_id, proposal._replace(status=EXPIRED, closed_height=height)
             )
-    for place, _ in list(draft.items(QUEUE)):
-        draft.delete(QUEUE, place)
     for known, _ in list(draft.items(EVIDENCE)):
         draft.delete(EVIDENCE, known)
     seat_carried(ctx, genesis)
+    for place, _ in list(draft.items(QUEUE)):
+        draft.delete(QUEUE, place)
     for number, _ in list(draft.items(CHANGE)):
         draft.delete(CHANGE, number)
     counts = counts_of(draft)

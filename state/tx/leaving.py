@@ -16,8 +16,8 @@ from state.context import Context
 from state.draft import Reader
 from state.table import Table, text_key
 from state.tx.gateways import GATEWAY, LEAVING
-from state.tx.membership import finish_leaving
 from state.tx.positions import position_of
+from state.tx.seats import finish_leaving
 from state.tx.tokens import begin_unbonding
 
 CLEARING: Final = 11  # the family

@@ -15,7 +15,6 @@ from mgsnode.base.hashing import digest
 from mgsnode.base.keys import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, Signed, is_signed_by, statement
 from mgsnode.base.limits import INT_MAX, VALIDATORS_MAX
 from state.context import PARAM, ROOT, ROOTS_KEPT, Action, Context, Fault, Fields, Param
-from state.draft import Reader
 from state.fields import (
     Address,
     Amount,
@@ -28,7 +27,7 @@ from state.fields import (
     Text,
     gateway_name,
 )  # fmt: skip
-from state.table import Table, bytes_key, int_key
+from state.table import Table, bytes_key
 from state.tx.accounts import account_of
 from state.tx.gateways import (
     ACTIVE,
@@ -41,8 +40,14 @@ from state.tx.gateways import (
     Gateway,
     Operator,
     chain_of,
-    note_active,
 )  # fmt: skip
+from state.tx.seats import (
+    active_of,
+    put_gateway,
+    seats_min,
+    seats_of,
+    take_kept_seat,
+)
 from state.tx.tokens import INSUFFICIENT_TOKENS, bond_tokens
 
 BAD_ARGUMENT: Final = (405, "BAD_ARGUMENT")
@@ -59,8 +64,6 @@ UNKNOWN_PARAMETER: Final = (415, "UNKNOWN_PARAMETER")
 PARAMETER_BOUNDS: Final = (416, "PARAMETER_BOUNDS")
 KEY_CONDEMNED: Final = (420, "KEY_CONDEMNED")
 
-SEATS_MIN_MAIN: Final = 4  # below, not one fault is borne
-SEATS_MIN_TEST: Final = 1
 CERTIFICATE_BYTES_MAX: Final = 1_024  # what the peer layer takes
 ENDPOINT_BYTES_MAX: Final = 261  # a host of 255, a colon, a port
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,31}")  # as in a genesis
@@ -77,26 +80,7 @@ class KeyUse(NamedTuple):
     condemned: bool  # proven to have contradicted itself: it can never vote again
 
 
-class Change(NamedTuple):
-    """A change of the validator set, in the order in which they were made."""
-
-    height: int  # of the barrier: it counts from the next one on
-    source: bytes  # the proposal or evidence that it follows from
-    gateway: str
-    vote_key: bytes  # of its seat; empty: it has none any more
-
-
-class Counts(NamedTuple):
-    """The one row of governance's counters."""
-
-    proposals: int
-    changes: int
-    queue_from: int  # no row of the queue stands below this height
-
-
-COUNTS: Final[Table[bytes, Counts]] = Table(64, "governance/counts", Counts, bytes_key(0))
 KEY_USE: Final[Table[bytes, KeyUse]] = Table(67, "governance/key", KeyUse, bytes_key())
-CHANGE: Final[Table[int, Change]] = Table(68, "governance/change", Change, int_key())
 
 _POSSESSION: Final = Struct(
     height=Int(0, INT_MAX), state_root=Hash32(), signature=Bytes(SIGNATURE_BYTES, SIGNATURE_BYTES)
@@ -119,69 +103,7 @@ def certificate_use(certificate: bytes) -> bytes:
     return digest(b"mgs/transport", certificate)
 
 
-def counts_of(reader: Reader) -> Counts:
-    """The counters."""
-    counts = reader.get(COUNTS, b"")
-    assert counts is not None, "the genesis writes them"
-    return counts
-
-
-def seats_of(reader: Reader) -> list[str]:
-    """Who is in the validator set of the next height, in the order of names."""
-    return [name for name, row in reader.items(GATEWAY) if row.seat]
-
-
-def active_of(reader: Reader) -> list[str]:
-    """Who may propose and vote, in the order of names."""
-    return [name for name, row in reader.items(GATEWAY) if row.status == ACTIVE]
-
-
-def seats_min(reader: Reader) -> int:
-    """The fewest members that a validator set of this network has."""
-    return SEATS_MIN_MAIN if chain_of(reader).network == "main" else SEATS_MIN_TEST
-
-
-# Movers -------------------------------------------------------------------------------------
-
-
-def _put(ctx: Context, name: str, row: Gateway, source: bytes) -> None:
-    """Write a gateway; a change of its seat, or of the key on it, into the log of changes."""
-    before = ctx.draft.get(GATEWAY, name)
-    had = before.vote_key if before is not None and before.seat else b""
-    has = row.vote_key if row.seat else b""
-    ctx.draft.put(GATEWAY, name, row)
-    if had != has:
-        counts = counts_of(ctx.draft)
-        ctx.draft.put(CHANGE, counts.changes, Change(ctx.height, source, name, has))
-        ctx.draft.put(COUNTS, b"", counts._replace(changes=counts.changes + 1))
-        ctx.emit("gateway_seat", name, row.seat)
-    if before is None or before.status != row.status:
-        ctx.emit("gateway_status", name, row.status)
-        if row.status == ACTIVE:
-            note_active(ctx, name)
-    ctx.involve(row.operator)
-
-
-def suspend_now(ctx: Context, name: str, row: Gateway, source: bytes) -> None:
-    """No more issuing, no vote in governance, at once; the seat goes by `vacate`."""
-    if row.status == ACTIVE:
-        _put(ctx, name, row._replace(status=SUSPENDED), source)
-
-
-def vacate(ctx: Context, name: str, source: bytes) -> None:
-    """Take a suspended gateway's seat, unless too few would be left: then it keeps only that."""
-    row = ctx.draft.get(GATEWAY, name)
-    if row is None or row.status == ACTIVE or not row.seat:
-        return
-    if len(seats_of(ctx.draft)) > seats_min(ctx.draft):
-        _put(ctx, name, row._replace(seat=False), source)
-
-
-def finish_leaving(ctx: Context, name: str, source: bytes) -> None:
-    """A leaving gateway has left: `leaving.py` knows that nothing of it is open."""
-    row = ctx.draft.get(GATEWAY, name)
-    assert row is not None and row.status == LEAVING
-    _put(ctx, name, row._replace(status=LEFT), source)
+# Keys ---------------------------------------------------------------------------------------
 
 
 def use_key(ctx: Context, name: str, key: bytes) -> None:
@@ -304,15 +226,8 @@ def _make_join(ctx: Context, args: Fields, source: bytes) -> None:
     use_key(ctx, join.name, join.vote_key)
     use_key(ctx, join.name, certificate_use(join.transport_certificate))
     ctx.draft.put(OPERATOR, join.operator, Operator(join.name))
-    _put(ctx, join.name, row, source)
-    _take_kept_seat(ctx, source)
-
-
-def _take_kept_seat(ctx: Context, source: bytes) -> None:
-    """Who came in takes the seat of one that kept it only because too few would have been left."""
-    kept = [(r.place, n) for n, r in ctx.draft.items(GATEWAY) if r.seat and r.status != ACTIVE]
-    if kept:
-        vacate(ctx, min(kept)[1], source)
+    put_gateway(ctx, join.name, row, source)
+    take_kept_seat(ctx, source)
 
 
 # Leave, suspend, clear -----------------------------------------------------------------------
@@ -340,7 +255,7 @@ def _make_leave(ctx: Context, args: Fields, source: bytes) -> None:
     (name,) = args
     row = ctx.draft.get(GATEWAY, name)
     assert row is not None
-    _put(ctx, name, row._replace(status=LEAVING, seat=False), source)
+    put_gateway(ctx, name, row._replace(status=LEAVING, seat=False), source)
     ctx.fire("gateway_leaving", name)
 
 
@@ -355,7 +270,7 @@ def _make_suspend(ctx: Context, args: Fields, source: bytes) -> None:
     row = ctx.draft.get(GATEWAY, name)
     assert row is not None
     stays = len(seats_of(ctx.draft)) <= seats_min(ctx.draft)
-    _put(ctx, name, row._replace(status=SUSPENDED, seat=row.seat and stays), source)
+    put_gateway(ctx, name, row._replace(status=SUSPENDED, seat=row.seat and stays), source)
 
 
 def _why_not_clear(ctx: Context, args: Fields) -> Fault | None:
@@ -375,9 +290,9 @@ def _make_clear(ctx: Context, args: Fields, source: bytes) -> None:
     (name,) = args
     row = ctx.draft.get(GATEWAY, name)
     assert row is not None
-    _put(ctx, name, row._replace(status=ACTIVE, seat=True), source)
+    put_gateway(ctx, name, row._replace(status=ACTIVE, seat=True), source)
     ctx.fire("gateway_cleared", name)
-    _take_kept_seat(ctx, source)
+    take_kept_seat(ctx, source)
 
 
 # Rotate --------------------------------------------------------------------------------------
@@ -422,7 +337,7 @@ def _make_rotate(ctx: Context, args: Fields, source: bytes) -> None:
         row = row._replace(transport_certificate=certificate)
     for endpoint in rotate.endpoint:
         row = row._replace(endpoint=endpoint)
-    _put(ctx, name, row, source)
+    put_gateway(ctx, name, row, source)
 
 
 # Parameters ----------------------------------------------------------------------------------

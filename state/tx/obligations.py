@@ -47,7 +47,6 @@ from state.tx.gateways import (
     stop_issuing,
 )
 from state.tx.leaving import CLEARING, OBLIGATIONS_OPEN, OpenObligations, look_at_leaving
-from state.tx.membership import active_of, suspend_now
 from state.tx.netting import Part
 from state.tx.positions import (
     CENT,
@@ -58,6 +57,7 @@ from state.tx.positions import (
     position_of,
     use_reference,
 )
+from state.tx.seats import active_of, suspend_now
 from state.tx.tokens import liable_bond, slash_bond
 
 UNKNOWN_OBLIGATION: Final = (1_101, "UNKNOWN_OBLIGATION")

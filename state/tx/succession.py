@@ -13,7 +13,8 @@ from mgsnode.base.errors import ConfigError
 from mgsnode.base.genesis import Genesis, GenesisGateway
 from state.context import Context, Fields
 from state.tx.gateways import ACTIVE, GATEWAY, SUSPENDED, Gateway, derive_validators
-from state.tx.membership import Join, Rotate, suspend_now, vacate
+from state.tx.membership import Join, Rotate
+from state.tx.seats import suspend_now, vacate
 
 T = TypeVar("T")
 _SAME: Final = ("country", "currencies", "owner_hash", "operator", "bond", "cap")

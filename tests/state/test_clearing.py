@@ -20,6 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from mgsnode.base.errors import Rejected
 from state import execute
 from state.context import DUE
+from state.tx import seats
 from state.tx.clearing import ASSUMED, NEXT, WINDOW, next_window, window_id
 from state.tx.gateways import GATEWAY, STANDING, Gateway, Standing, standing_of
 from state.tx.leaving import CLEARING, OBLIGATIONS_OPEN, leaving_id
@@ -65,6 +66,9 @@ class Town:
 
     def operator(self, name: str) -> Person:
         return Person(f"op{name[1:]}")
+
+    def members(self) -> str:
+        return " ".join(member.gateway for member in self.w.validators.members)
 
     def issue(self, name: str, cents: int) -> None:
         reference = self.bank.wire("alice", name, cents * CENT)
@@ -402,6 +406,9 @@ def test_a_default_and_its_recovery() -> None:
     assert town.until(made["g0"]) == "lapsed"
     assert account_tokens(w, OP1) - tokens == BOND // 10, "a tenth of the bond is the creditor's"
     assert town.gateway("g0").status == "suspended"
+    assert town.members() == "g0 g1 g2 g3"
+    w.block()
+    assert town.members() == "g1 g2 g3", "its seat goes with the next block"
     assert is_defaulted(w.draft, "g0")
     # Windows pass it by: what is left of the claim falls on who can pay it.
     assert net_of(w.draft, "g1") == -claim
@@ -411,6 +418,7 @@ def test_a_default_and_its_recovery() -> None:
     # Governance has seen fiat again: it is cleared, counted again, and pays the rest.
     carried(w, "clear", ("g0",))
     assert not is_defaulted(w.draft, "g0")
+    assert town.members() == "g0 g1 g2 g3"
     assert town.stops("g0") == []
     (oid,) = [oid for oid in town.window() if row_of(w, oid).debtor == "g0"]
     town.pay(oid)
@@ -418,6 +426,21 @@ def test_a_default_and_its_recovery() -> None:
         assert town.until(other) == "settled"
     assert town.position("g1") == 0
     town.check_fiat()
+
+
+def test_where_too_few_would_be_left_a_defaulted_gateway_keeps_only_its_seat(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(seats, "SEATS_MIN_TEST", seats.SEATS_MIN_MAIN)  # as on a main chain
+    town = Town()
+    town.redeem("g1", 100_000)
+    (oid,) = town.window()
+    town.until(oid)
+    assert town.until(oid) == "lapsed"
+    town.w.block()
+    assert town.members() == "g0 g1 g2 g3"
+    assert reason(town.w, town.w.do(OP0, "gov_vote", bytes(32), True)) == "GATEWAY_NOT_ACTIVE"
+    assert town.w.broken_laws() == []
 
 
 def account_tokens(w: World, person: Person) -> int:
