@@ -52,6 +52,12 @@ def _parser() -> argparse.ArgumentParser:
     expire.add_argument("--count", type=int, default=10_000)
     orders = names.add_parser("orders", parents=[common], help="orders through four nodes")
     orders.add_argument("--count", type=int, default=100_000)
+    economy = names.add_parser(
+        "economy", parents=[common], help="does cheating pay? exit 1 if it does"
+    )
+    economy.add_argument("--quick", action="store_true", help="some seconds")
+    economy.add_argument("--seed", type=int, default=1)
+    economy.add_argument("--plots", default="", help="a folder for the plots as SVG")
     for name in _PARTS:
         part = names.add_parser(name, parents=[common], help=f"the {name} alone")
         part.add_argument("--quick", action="store_true", help="fewer rounds")
@@ -77,6 +83,8 @@ def _work(args: argparse.Namespace) -> Callable[[], dict[str, object]]:
         )
     if args.name == "profile":
         return lambda: run(rate=args.rate, seconds=args.seconds, top=args.top)
+    if args.name == "economy":
+        return lambda: run(quick=args.quick, seed=args.seed, plots=args.plots)
     return lambda: run(count=args.count)
 
 
@@ -132,7 +140,7 @@ def main() -> None:
         print(json.dumps(result))
     else:
         show(result)
-    sys.exit(0)
+    sys.exit(1 if result.get("cheats_that_win") else 0)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,9 @@ which shows among the refunds only) and falls out by itself 360 days later on th
 one item of due work for each, so that no read and no transaction ever counts anything.
 
 The level follows from the window and changes only the share of tokens. Thresholds are constants:
-whoever works by them has to know that they stay. Faking does not pay (economics.md, F6): a level
-asks for ten times the sales of the one below it, and each faked sale costs its network fee.
+whoever works by them has to know that they stay. A level's share holds for the volume that levels
+count, so that it is worth nothing for large sales to few buyers. What faking a level costs and
+brings stands in docs/economics.md (F6): each faked sale costs its network fee.
 """
 
 from __future__ import annotations
@@ -184,3 +185,16 @@ def level_of(growth: Growth, now_ms: int) -> int:
 def level_bps(reader: Reader, distributor: bytes) -> int:
     """The level's share of the distributor's part of a reward, in basis points (F4)."""
     return LEVELS[level_of(growth_of(reader, distributor), family_now(reader))].level_bps
+
+
+def share_bps(reader: Reader, distributor: bytes, buyer: bytes, kept: int) -> int:
+    """What a sale of `kept`, counted just now, gets of the distributor's part, in basis points.
+
+    The level's share holds for what the sale added to the volume that levels count, the lowest
+    level's for the rest: a level bought for large sales to few buyers would pay for itself.
+    """
+    level, lowest = level_bps(reader, distributor), LEVELS[0].level_bps
+    regular = reader.get(REGULAR, (distributor, buyer))
+    volume = regular.volume if regular else 0
+    added = counted(volume)[1] - counted(max(0, volume - kept))[1]
+    return lowest + (level - lowest) * added // kept

@@ -24,7 +24,7 @@ from state.context import Context
 from state.draft import Reader
 from state.tx.accounts import is_linked
 from state.tx.commissions import distributor_of
-from state.tx.growth import level_bps
+from state.tx.growth import share_bps
 from state.tx.rewards import (
     BPS,
     BUYER_BPS,
@@ -132,11 +132,12 @@ def lead(ctx: Context, order_id: bytes, author: bytes) -> int:
 
 def on_final(ctx: Context, order_id: bytes) -> None:
     """The order counts, and for who brought it at the level of now (referral came before)."""
-    mined = mine(ctx, order_id)
+    mined, order = mine(ctx, order_id), ctx.draft.get(ORDER, order_id)
     to = None if mined is None else distributor_of(ctx.draft, order_id)
-    if mined is None or to is None:
+    if mined is None or order is None or to is None:
         return
-    changed = mined._replace(distributor=(to,), level_bps=level_bps(ctx.draft, to))
+    level_bps = share_bps(ctx.draft, to, order.buyer, order.total - order.refunded)
+    changed = mined._replace(distributor=(to,), level_bps=level_bps)
     fees = _fees_of(changed)["distributor"]
     ctx.draft.put(MINED, order_id, changed)
     _add_to_period(ctx, mined.period, distributed=fees)

@@ -25,9 +25,11 @@ from state.tx.growth import (
     NO_GROWTH,
     REGULAR,
     Growth,
+    Regular,
     growth_of,
     level_bps,
     level_of,
+    share_bps,
 )
 from state.tx.orders import ORDER
 from tests.state.scenarios.base import ALICE, BOB, OP0, OP1, SELLER, fund, new_world
@@ -189,6 +191,31 @@ def test_one_buyer_adds_a_thousand_dollars_at_most_and_counts_from_twenty() -> N
     assert (last.volume, last.volume_ever) == (BUYER_VOLUME_MAX, 1_520 * DOLLAR)
     assert (last.orders, last.buyers, last.buyers_ever) == (4, 1, 1)
     assert w.broken_laws() == []
+
+
+@pytest.mark.parametrize(
+    ("before", "kept", "share"),
+    [(0, 1_000, 5_000), (0, 2_000, 4_500), (900, 200, 4_500), (1_000, 9_000, 4_000), (0, 1, 5_000)],
+)
+def test_abuse_a_level_bought_for_large_sales_to_few_buyers_earns_nothing_on_them(
+    before: int, kept: int, share: int
+) -> None:
+    """The figures are dollars: what the buyer had bought in the window, and the sale counted now.
+
+    Without this, a distributor with two customers won by faking level 1 (docs/economics.md).
+    """
+    w = new_world()
+    figures, _ = just(1)
+    w.draft.put(GROWTH, BOB.address, figures)
+    w.draft.put(REGULAR, (BOB.address, ALICE.address), Regular((before + kept) * DOLLAR))
+    assert level_bps(w.draft, BOB.address) == LEVELS[1].level_bps == 5_000
+    assert share_bps(w.draft, BOB.address, ALICE.address, kept * DOLLAR) == share
+
+
+def test_a_sale_that_the_window_could_not_take_earns_the_lowest_share() -> None:
+    w = new_world()
+    w.draft.put(GROWTH, BOB.address, just(1)[0])
+    assert share_bps(w.draft, BOB.address, ALICE.address, DOLLAR) == LEVELS[0].level_bps
 
 
 def test_sales_at_all_shops_add_up() -> None:
