@@ -7,6 +7,8 @@ within each account and period it can only say what comes out to a micro-unit fo
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from mgsnode.demo.plan import TERMS
@@ -20,7 +22,10 @@ _FURTHER: Final = (10_000, 5_000, 2_500)  # of a line's reward, by lines reviewe
 _BUYER_PERCENT: Final = 30  # of what an order's fee can earn
 _SHOP_PERCENT: Final = 20
 _REVIEWER_PERCENT: Final = 15
-_DISTRIBUTOR_PERCENT: Final = (10, 13)  # 25, by level: 0.4 of it at first, 0.5 before a month
+_DISTRIBUTOR_PERCENT: Final = 25  # times its share, by the volume that levels count
+_SHARES: Final = ((0, 0.4), (200, 0.5), (2_500, 0.65), (25_000, 0.8), (250_000, 1.0))  # dollars
+_DOLLAR: Final = 1_000_000
+_BUYER_VOLUME_MOST: Final = 1_000 * _DOLLAR  # what one buyer adds to it
 _MICRO_TOKENS: Final = 4  # for a micro-dollar of fee: 0.4 of its worth, at 0.10 dollars a token
 
 
@@ -43,21 +48,56 @@ def commission_on(total: int, kept: int) -> int:
     return min(share, max(0, kept - fee_on(total)))
 
 
+def share_area(volume: float) -> float:
+    """What the higher shares come to, over level 0's, while the counted volume grows from 0 to
+    `volume` micro-dollars: the area between the straight lines and the lowest share."""
+    area, lowest = 0.0, _SHARES[0][1]
+    for (start, low), (end, high) in pairwise(_SHARES):
+        width = (end - start) * _DOLLAR
+        part = min(max(0.0, volume - start * _DOLLAR), width)
+        area += part * (low - lowest) + (high - low) * part * part / (2 * width)
+    return area + max(0.0, volume - _SHARES[-1][0] * _DOLLAR) * (_SHARES[-1][1] - lowest)
+
+
+def distributor_fees(sales: Sequence[tuple[str, int]]) -> tuple[float, float]:
+    """Least and most fees that count for a distributor, of (buyer, kept) of all its sales.
+
+    Each sale has the share at the volume with it, and which one comes when is not known here. So it
+    is the area at least; and at most, as each sale lies above it by less than its size times what
+    the share rises with it, by the largest sale times the whole rise. Where a fee is more than its
+    rate (rounded up, or the least) the highest share may hold for that.
+    """
+    by_buyer: Counter[str] = Counter()
+    for buyer, kept in sales:
+        by_buyer[buyer] += kept
+    counted = sum(min(volume, _BUYER_VOLUME_MOST) for volume in by_buyer.values())
+    fees, rate = sum(fee_on(kept) for _, kept in sales), _FEE_BPS / _BPS
+    lowest = _SHARES[0][1]
+    low = lowest * fees + rate * share_area(counted)
+    largest = min(_BUYER_VOLUME_MOST, max(kept for _, kept in sales))
+    top = (1 - lowest) * (fees - rate * sum(by_buyer.values()))
+    return low, low + top + rate * largest * (1 - lowest)
+
+
 def expect(trade: Trade, script: Script) -> Expected:
     """All of it."""
     kept = kept_of(trade)
     fees = [fee_on(amount) for amount in kept]
     commissions: Counter[str] = Counter()
-    brought = 0
+    brought: dict[str, list[tuple[str, int]]] = {}
     for order in trade.orders:
         distributor = script.brought.get(order.customer)
         if distributor is not None:
             commissions[distributor] += commission_on(order.total, kept[order.number])
-            brought += fees[order.number]
+            brought.setdefault(distributor, []).append((order.customer, kept[order.number]))
     stars = [said.opinion.rating for said in script.said]
     whole = _MICRO_TOKENS * sum(fees)
     reviewed = _MICRO_TOKENS * _reviewed(trade, script, fees)
-    low, high = (_MICRO_TOKENS * brought * percent // 100 for percent in _DISTRIBUTOR_PERCENT)
+    ranges = [distributor_fees(sales) for sales in brought.values()]
+    low, high = (
+        int(_MICRO_TOKENS * _DISTRIBUTOR_PERCENT * sum(one[end] for one in ranges) / 100)
+        for end in (0, 1)
+    )
     rewards = {
         "buyer": (whole * _BUYER_PERCENT // 100,) * 2,
         "shop": (whole * _SHOP_PERCENT // 100,) * 2,

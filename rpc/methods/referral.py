@@ -35,7 +35,7 @@ from state.tx.bindings import (
     share_of,
 )
 from state.tx.gateways import GATEWAY
-from state.tx.growth import LEVELS, Growth, growth_of, level_of
+from state.tx.growth import LEVELS, Growth, growth_of, level_of, share_at
 from state.tx.keys import keys_set
 from state.tx.orders import SHOP
 from state.tx.referral import ALL_FRONTS, FRONTS_OF, JOINED_AT, JOINED_BY, RECRUITS_OF, STOREFRONT
@@ -121,6 +121,7 @@ async def _distributor(ctx: Context, params: _DistributorParams) -> object:
             "distributor": address_text(who, ctx.api.hrp),
             "level": number,
             "level_bps": LEVELS[number].level_bps,
+            "share_ppm": share_at(growth.volume),
             "next": _level_json(number + 1) if number + 1 < len(LEVELS) else None,
             "first_final_live_ms": growth.first_final_ms or None,
             **_growth_json(growth),
@@ -292,7 +293,8 @@ METHODS: Final = (
         summary="A distributor's figures for ever and of the last 360 days, and its level.",
         params=_DistributorParams,
         result=obj(
-            height=HEIGHT, distributor=ADDRESS, level=INT, level_bps=INT, next=nullable(_LEVEL),
+            height=HEIGHT, distributor=ADDRESS, level=INT, level_bps=INT,
+            share_ppm=INT, next=nullable(_LEVEL),
             first_final_live_ms=nullable(TIME_MS),
             ever=obj(orders=INT, buyers=INT, volume=AMOUNT, refunded=AMOUNT),
             last_360_days=obj(

@@ -110,7 +110,7 @@ def _check_orders(reader: Reader) -> str | None:
         add(shop.owner, period, "shop", mined.fee)
         add(order.buyer, period, "reviewer", mined.fee * mined.reviewed // (order.total * BPS))
         for distributor in mined.distributor:
-            add(distributor, period, "distributor", mined.fee * mined.level_bps // BPS)
+            add(distributor, period, "distributor", mined.fee * mined.share_ppm // MICRO)
         for leader in mined.leader:
             add(leader, period, "led", mined.fee)
             add(order.buyer, period, "led_out", mined.fee)

@@ -5,21 +5,25 @@ that still stand in the due queue. A sale counts from the moment it is final (or
 which shows among the refunds only) and falls out by itself 360 days later on the family's clock,
 one item of due work for each, so that no read and no transaction ever counts anything.
 
-The level follows from the window and changes only the share of tokens. Thresholds are constants:
-whoever works by them has to know that they stay. A level's share holds for the volume that levels
-count, so that it is worth nothing for large sales to few buyers. What faking a level costs and
-brings stands in docs/economics.md (F6): each faked sale costs its network fee.
+The *level* says what somebody has done in the window: orders, buyers, volume, refunds and time.
+The *share* of tokens is money, and follows the counted volume alone: it is a level's at the
+level's volume and lies on a straight line between two levels (`share_at`). A step would be worth
+faking for whoever is just below it, and so would any figure that is cheaper to fake than the fee
+on its volume. The line never gets steeper, so that a faked dollar moves all later sales together
+by less than its whole rise: it costs more than it brings while F6's condition holds
+(docs/economics.md). Thresholds are constants: whoever works by them has to know that they stay.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from mgsnode.base.limits import INT_MAX
 from state.context import Context
 from state.draft import Reader
 from state.table import Table, bytes_key, pair_key
-from state.tx.bindings import DAY_MS, FAMILY_NUMBER, family_now
+from state.tx.bindings import DAY_MS, FAMILY_NUMBER
 
 DOLLAR: Final = 1_000_000
 WINDOW_MS: Final = 360 * DAY_MS
@@ -28,7 +32,7 @@ BUYER_VOLUME_MAX: Final = 1_000 * DOLLAR  # what one buyer can add to the volume
 
 
 class Level(NamedTuple):
-    """What a level asks for, and its share of the distributor's part of a reward."""
+    """What a level asks for, and the share of the distributor's part of a reward at its volume."""
 
     orders: int
     buyers: int
@@ -182,19 +186,27 @@ def level_of(growth: Growth, now_ms: int) -> int:
     return 0
 
 
-def level_bps(reader: Reader, distributor: bytes) -> int:
-    """The level's share of the distributor's part of a reward, in basis points (F4)."""
-    return LEVELS[level_of(growth_of(reader, distributor), family_now(reader))].level_bps
+def share_at(volume: int) -> int:
+    """The share of the distributor's part at this counted volume, in parts per million.
 
-
-def share_bps(reader: Reader, distributor: bytes, buyer: bytes, kept: int) -> int:
-    """What a sale of `kept`, counted just now, gets of the distributor's part, in basis points.
-
-    The level's share holds for what the sale added to the volume that levels count, the lowest
-    level's for the rest: a level bought for large sales to few buyers would pay for itself.
+    Parts this fine: a step of the rounding is worth less than any transaction's fee.
     """
-    level, lowest = level_bps(reader, distributor), LEVELS[0].level_bps
+    for below, above in pairwise(LEVELS):
+        if volume < above.volume:
+            rise, width = above.level_bps - below.level_bps, above.volume - below.volume
+            return below.level_bps * 100 + rise * 100 * (volume - below.volume) // width
+    return LEVELS[-1].level_bps * 100
+
+
+def share_ppm(reader: Reader, distributor: bytes, buyer: bytes, kept: int) -> int:
+    """What a sale of `kept`, counted just now, gets of the distributor's part (ppm).
+
+    The higher share holds for what the sale added to the counted volume, the lowest one for the
+    rest: otherwise a few large buyers would pay for a level that was bought.
+    """
+    lowest = LEVELS[0].level_bps * 100
     regular = reader.get(REGULAR, (distributor, buyer))
     volume = regular.volume if regular else 0
     added = counted(volume)[1] - counted(max(0, volume - kept))[1]
-    return lowest + (level - lowest) * added // kept
+    share = share_at(growth_of(reader, distributor).volume)
+    return lowest + (share - lowest) * added // kept

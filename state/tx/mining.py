@@ -24,7 +24,7 @@ from state.context import Context
 from state.draft import Reader
 from state.tx.accounts import is_linked
 from state.tx.commissions import distributor_of
-from state.tx.growth import share_bps
+from state.tx.growth import share_ppm
 from state.tx.rewards import (
     BPS,
     BUYER_BPS,
@@ -131,13 +131,13 @@ def lead(ctx: Context, order_id: bytes, author: bytes) -> int:
 
 
 def on_final(ctx: Context, order_id: bytes) -> None:
-    """The order counts, and for who brought it at the level of now (referral came before)."""
+    """The order counts, and for who brought it at the share of now (referral came before)."""
     mined, order = mine(ctx, order_id), ctx.draft.get(ORDER, order_id)
     to = None if mined is None else distributor_of(ctx.draft, order_id)
     if mined is None or order is None or to is None:
         return
-    level_bps = share_bps(ctx.draft, to, order.buyer, order.total - order.refunded)
-    changed = mined._replace(distributor=(to,), level_bps=level_bps)
+    share = share_ppm(ctx.draft, to, order.buyer, order.total - order.refunded)
+    changed = mined._replace(distributor=(to,), share_ppm=share)
     fees = _fees_of(changed)["distributor"]
     ctx.draft.put(MINED, order_id, changed)
     _add_to_period(ctx, mined.period, distributed=fees)
@@ -238,8 +238,8 @@ def _fees_of(mined: Mined) -> dict[str, int]:
     """What a sale adds to its period, but for reviews."""
     return {
         "fees": mined.fee,
-        "distributed": mined.fee * mined.level_bps // BPS,
-        "distributor": mined.fee * mined.level_bps // BPS,
+        "distributed": mined.fee * mined.share_ppm // MICRO,
+        "distributor": mined.fee * mined.share_ppm // MICRO,
         "led": mined.fee if mined.leader else 0,
     }
 

@@ -6,7 +6,9 @@ knows them in advance and attestors can look at one instant. Where an outage has
 ends, one period ends, at the last of them: in between nothing happened on the chain.
 
 Closing costs the same for ten participants and for a million: it fires `period_closed` and shares
-the fee pool among the gateways that were active, and not stopped from issuing, for all of it.
+the fee pool among the gateways that were active, and not stopped from issuing, for all of it. While
+these are fewer than three the pool waits, so that of no fee more than a third ever reaches one
+gateway: what mining pays for a fee (at most half of it) and what comes back of it stay below it.
 """
 
 from __future__ import annotations
@@ -84,13 +86,15 @@ def _begin(ctx: Context) -> Iterator[bytes]:
 
 
 def _share_fees(ctx: Context, closed: Closed) -> None:
-    """Equal shares of the fee pool; what does not divide stays for the next period."""
+    """Equal shares of the fee pool; what does not divide, or waits, stays for the next period."""
     entitled = [
         (name, row)
         for name, row in ctx.draft.items(GATEWAY)
         if row.status == ACTIVE and standing_of(ctx.draft, name).is_clean_since(closed.start_ms)
     ]
-    share = totals_of(ctx.draft).fee_pool // len(entitled) if entitled else 0
+    if len(entitled) < ctx.params["fee_sharers_min"]:
+        return
+    share = totals_of(ctx.draft).fee_pool // len(entitled)
     if share == 0:
         return
     for name, row in entitled:
@@ -127,6 +131,10 @@ FAMILY: Final = Family(
         ParamSpec(
             "period_ms", _DAY_MS, 3_600_000, 7 * _DAY_MS,
             "length of a period; a new length counts from the next end on", is_time=True,
+        ),
+        ParamSpec(
+            "fee_sharers_min", 3, 3, 31,
+            "gateways with a right to a period's share below which the fee pool waits",
         ),
     ),
     events=(

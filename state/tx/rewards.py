@@ -40,7 +40,7 @@ class Mining(NamedTuple):
     """
 
     fees: int  # F, micro-dollars
-    distributed: int  # fees of orders with a distributor, each times its level
+    distributed: int  # fees of orders with a distributor, each times its share
     reviewed: int  # fees of the lines reviewed by the end of the period
     led: int  # fees of orders that name who led to them
     offer: int  # B, micro-MGS
@@ -65,7 +65,7 @@ class Mined(NamedTuple):
     fee: int  # f: on what the shop keeps by now; micro-dollars
     reviewed: int  # value of the reviewed lines x rep_bps; at most the order's total x 10,000
     distributor: tuple[bytes, ...]
-    level_bps: int
+    share_ppm: int  # of the distributor's part
     leader: tuple[bytes, ...]  # who led to it
 
 
@@ -74,7 +74,7 @@ class Earned(NamedTuple):
 
     buyer: int
     shop: int
-    distributor: int  # times its level
+    distributor: int  # times its share
     reviewer: int  # of the lines that it reviewed
     led: int  # of orders to which it led
     led_out: int  # of its own orders that name who led to them

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import os
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -27,9 +28,9 @@ from state.tx.growth import (
     Growth,
     Regular,
     growth_of,
-    level_bps,
     level_of,
-    share_bps,
+    share_at,
+    share_ppm,
 )
 from state.tx.orders import ORDER
 from tests.state.scenarios.base import ALICE, BOB, OP0, OP1, SELLER, fund, new_world
@@ -97,7 +98,7 @@ def test_the_levels_are_those_that_are_published() -> None:
 
 def test_who_has_never_sold_has_the_lowest_level() -> None:
     w = new_world()
-    assert level_bps(w.draft, BOB.address) == 4_000
+    assert share_at(growth_of(w.draft, BOB.address).volume) == 400_000
     assert level_of(NO_GROWTH, 10**15) == 0
 
 
@@ -118,11 +119,11 @@ DELTA = Fraction(LEVELS[-1].level_bps - LEVELS[0].level_bps, 10_000)
 
 
 def test_the_condition_of_f6_holds_at_every_bound_that_governance_can_set() -> None:
-    """Four gateways are the least a network has; one may be stopped: then three share the pool."""
+    """The fee pool is shared among three at least (`fee_sharers_min`)."""
     assert Fraction(6, 10) == DELTA
     for beta in beta_bounds():
         assert beta <= Fraction(1, 2), "governance cannot set it higher"
-        for sharing in (3, 4, 31):
+        for sharing in (standard_registry().params["fee_sharers_min"].lowest, 4, 31):
             assert washers_gain(beta, Fraction(1, sharing), DELTA) > 0, (beta, sharing)
 
 
@@ -195,7 +196,13 @@ def test_one_buyer_adds_a_thousand_dollars_at_most_and_counts_from_twenty() -> N
 
 @pytest.mark.parametrize(
     ("before", "kept", "share"),
-    [(0, 1_000, 5_000), (0, 2_000, 4_500), (900, 200, 4_500), (1_000, 9_000, 4_000), (0, 1, 5_000)],
+    [
+        (0, 1_000, 500_000),
+        (0, 2_000, 450_000),
+        (900, 200, 450_000),
+        (1_000, 9_000, 400_000),
+        (0, 1, 500_000),
+    ],
 )
 def test_abuse_a_level_bought_for_large_sales_to_few_buyers_earns_nothing_on_them(
     before: int, kept: int, share: int
@@ -208,14 +215,64 @@ def test_abuse_a_level_bought_for_large_sales_to_few_buyers_earns_nothing_on_the
     figures, _ = just(1)
     w.draft.put(GROWTH, BOB.address, figures)
     w.draft.put(REGULAR, (BOB.address, ALICE.address), Regular((before + kept) * DOLLAR))
-    assert level_bps(w.draft, BOB.address) == LEVELS[1].level_bps == 5_000
-    assert share_bps(w.draft, BOB.address, ALICE.address, kept * DOLLAR) == share
+    assert share_at(figures.volume) == 500_000
+    assert share_ppm(w.draft, BOB.address, ALICE.address, kept * DOLLAR) == share
 
 
 def test_a_sale_that_the_window_could_not_take_earns_the_lowest_share() -> None:
     w = new_world()
     w.draft.put(GROWTH, BOB.address, just(1)[0])
-    assert share_bps(w.draft, BOB.address, ALICE.address, DOLLAR) == LEVELS[0].level_bps
+    assert share_ppm(w.draft, BOB.address, ALICE.address, DOLLAR) == LEVELS[0].level_bps * 100
+
+
+# The share of tokens ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_the_share_is_a_levels_at_its_volume_and_lies_on_a_line_between_two(number: int) -> None:
+    level = LEVELS[number]
+    assert share_at(level.volume) == level.level_bps * 100
+    if number:
+        below = LEVELS[number - 1]
+        half = (below.volume + level.volume) // 2
+        assert share_at(half) == (below.level_bps + level.level_bps) * 50
+        assert share_at(level.volume - 1) < level.level_bps * 100
+    assert share_at(10**18) == 1_000_000
+
+
+def test_abuse_a_level_topped_up_with_the_cheapest_buyers_orders_or_time_brings_nothing() -> None:
+    """Orders of a cent, buyers of 20 dollars, an old first sale, gross that dilutes refunds: each
+    is cheaper than volume, so none of them moves the share."""
+    figures, now_ms = just(3)
+    short = figures._replace(orders=499, buyers=199, refunded=figures.gross, first_final_ms=now_ms)
+    assert (level_of(short, now_ms), level_of(figures, now_ms)) == (0, 3)
+    assert share_at(short.volume) == share_at(figures.volume)
+
+
+def test_the_line_of_the_share_never_gets_steeper() -> None:
+    """On which the proof rests (docs/economics.md), and that it never steps."""
+    slopes = [
+        Fraction(above.level_bps - below.level_bps, above.volume - below.volume)
+        for below, above in pairwise(LEVELS)
+    ]
+    assert slopes == sorted(slopes, reverse=True) and min(slopes) > 0
+
+
+@given(
+    sales=st.lists(st.integers(1, 300_000 * DOLLAR), max_size=30),
+    faked=st.integers(1, 1_000 * DOLLAR),
+)
+def test_a_faked_dollar_moves_all_later_sales_together_by_less_than_the_whole_rise(
+    sales: list[int], faked: int
+) -> None:
+    """What faked volume adds to the shares of any sales in the window after it is less than
+    itself times the rise from 0.4 to 1: F6's condition is what it costs over what it brings."""
+    volume = added = 0
+    for sale in sales:
+        volume += sale
+        added += sale * (share_at(volume + faked) - share_at(volume))
+    rounding = sum(sales)  # a millionth of each sale
+    assert added <= faked * DELTA * 1_000_000 + rounding
 
 
 def test_sales_at_all_shops_add_up() -> None:

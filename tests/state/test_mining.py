@@ -88,7 +88,7 @@ def test_a_sale_earns_its_parts_and_no_more_than_its_bound() -> None:
     period = close_period(w)
     row = mining(w)
     assert (row.fees, row.offer, row.kappa) == (FEE, pool * 475 // 1_000_000, 4 * TOKEN)
-    parts = {ALICE: 600_000, SELLER: 400_000, CAROL: 500_000 * 4_000 // 10_000}
+    parts = {ALICE: 600_000, SELLER: 400_000, CAROL: 500_000 * 45 // 100}
     assert (row.claims, row.reviews) == (sum(parts.values()), 300_000)
     assert [r.left for _, r in w.draft.items(VOICE_RESERVE)] == [200_000]
     assert token_totals_of(w.draft).reserved == sum(parts.values()) + 500_000 < BOUND
@@ -163,7 +163,7 @@ def test_a_full_refund_leaves_every_account_where_the_rules_say() -> None:
     order_id = final(w, shop, by=CAROL)
     period = close_period(w)
     totals = token_totals_of(w.draft)
-    assert before.pool - totals.pool == totals.reserved == BOUND - 500_000 * 6 // 10
+    assert before.pool - totals.pool == totals.reserved == BOUND - 500_000 * 55 // 100
     assert claim(w, ALICE, period) == claim(w, SELLER, period) == ""
     assert (token(w, ALICE), token(w, SELLER)) == (600_000 + 300_000, 400_000)
     assert granted_90(w.draft, ALICE.address) == 200_000
@@ -287,9 +287,9 @@ def test_what_nobody_claims_goes_back_to_the_pool() -> None:
     order_id = final(w, shop, by=CAROL)
     period = close_period(w)
     assert claim(w, ALICE, period) == ""
-    assert (token_totals_of(w.draft).reserved, mining(w).claims) == (1_100_000, 600_000)
+    assert (token_totals_of(w.draft).reserved, mining(w).claims) == (1_125_000, 625_000)
     w.pass_ms(50_000 - 2)
-    assert token_totals_of(w.draft).reserved == 1_100_000
+    assert token_totals_of(w.draft).reserved == 1_125_000
     assert claim(w, SELLER, period) == "CLAIM_EXPIRED"  # in the block of that very time
     assert token_totals_of(w.draft).reserved == 200_000  # voice; reviews end with the claims
     assert w.do(SELLER, "order_refund", order_id, ((0, 1),), "").code == 0
@@ -367,7 +367,8 @@ def test_a_party_in_every_role_gets_no_more_than_beta_times_the_fee() -> None:
         for period in (first, first + 1):
             claim(w, person, period)
     won = sum(token(w, person) for person in (ALICE, SELLER, CAROL, DAVE))
-    assert BOUND - 300_000 - 10 <= won <= BOUND - 300_000  # Carol has the lowest level
+    carol = 500_000 * 55 // 100  # her share at 100 dollars is 0.45
+    assert BOUND - carol - 10 <= won <= BOUND - carol
     assert w.broken_laws() == []
 
 

@@ -9,6 +9,7 @@ import pytest
 from mgsnode.base.transaction import Transaction
 from state.context import PAUSE, Pause
 from state.execute import check_due
+from state.registry import standard_registry
 from state.tx.gateways import GATEWAY, STANDING, Standing, allow_issuing, stop_issuing
 from state.tx.money import totals_of
 from state.tx.orders import ORDER
@@ -64,19 +65,42 @@ def test_the_fee_pool_is_shared_among_those_who_were_active_all_the_time() -> No
     w = new_world()
     row = w.draft.get(GATEWAY, "g3")
     assert row is not None
-    w.draft.put(STANDING, "g2", Standing(START_MS + 5, ()))  # stopped for a moment
     w.draft.put(GATEWAY, "g3", row._replace(status="suspended"))
     w.do(ALICE, "dollar_transfer", ((BOB.address, DOLLAR, ""),))
     pool = totals_of(w.draft).fee_pool
     before = [w.dollars(person) for person in (OP0, OP1)]
     w.block(after_ms=end_of(w) - w.time_ms)
-    assert pool > 2
-    assert [w.dollars(person) for person in (OP0, OP1)] == [b + pool // 2 for b in before]
-    assert totals_of(w.draft).fee_pool == pool % 2
-    assert dict(w.shared) == {"g0": pool // 2, "g1": pool // 2}
+    assert pool > 3
+    assert [w.dollars(person) for person in (OP0, OP1)] == [b + pool // 3 for b in before]
+    assert totals_of(w.draft).fee_pool == pool % 3
+    assert dict(w.shared) == {"g0": pool // 3, "g1": pool // 3, "g2": pool // 3}
+
+
+def test_abuse_the_only_clean_gateways_do_not_get_their_own_fees_back() -> None:
+    """Fewer than three: the pool waits. Later it is shared among three, the old fees too.
+
+    Else whoever trades with himself as the last clean gateway has his fees back and the tokens for
+    nothing, with orders that become final when the others are clean again.
+    """
+    w = new_world()
+    row = w.draft.get(GATEWAY, "g3")
+    assert row is not None
+    w.draft.put(STANDING, "g2", Standing(START_MS + 5, ()))  # stopped for a moment
+    w.draft.put(GATEWAY, "g3", row._replace(status="suspended"))
     w.do(ALICE, "dollar_transfer", ((BOB.address, DOLLAR, ""),))
+    pool = totals_of(w.draft).fee_pool
     w.block(after_ms=end_of(w) - w.time_ms)
-    assert w.shared["g2"] > 0  # a whole period without a stop
+    assert (dict(w.shared), totals_of(w.draft).fee_pool) == ({}, pool)
+    w.do(ALICE, "dollar_transfer", ((BOB.address, DOLLAR, ""),))
+    pool = totals_of(w.draft).fee_pool
+    w.block(after_ms=end_of(w) - w.time_ms)  # for this one g2 was clean all the time
+    assert dict(w.shared) == {"g0": pool // 3, "g1": pool // 3, "g2": pool // 3}
+    assert w.broken_laws() == []
+
+
+def test_no_gateway_can_be_given_more_than_a_third_by_governance() -> None:
+    spec = standard_registry().params["fee_sharers_min"]
+    assert (spec.lowest, spec.default) == (3, 3)
 
 
 def test_a_stop_for_a_period_ends_with_it_and_one_until_cleared_does_not() -> None:
