@@ -6,6 +6,8 @@ makes of them (texts, hex) is not known here. Lists come by cursor from `state/l
 
 from __future__ import annotations
 
+from itertools import chain as joined
+from itertools import repeat
 from types import TracebackType
 from typing import Any, NamedTuple, TypeVar
 
@@ -29,7 +31,6 @@ from state.tx.money import Totals, totals_of
 from state.tx.orders import (
     LINES,
     ORDER,
-    REFUNDED,
     SHOP,
     Order,
     OrderLine,
@@ -37,6 +38,7 @@ from state.tx.orders import (
 )  # fmt: skip
 from state.tx.payouts import REDEMPTION, Redemption
 from state.tx.positions import POSITION, Position, position_of
+from state.tx.sales import refunded_of
 
 K = TypeVar("K")
 R = TypeVar("R")
@@ -193,10 +195,11 @@ class View:
     def order_lines(self, order_id: bytes) -> list[LineView]:
         """The order's lines with what was refunded of each; empty if there is no order."""
         lines = self.reader.get(LINES, order_id)
-        refunded = self.reader.get(REFUNDED, order_id)
-        back = dict(refunded.quantities) if refunded else {}
         items = lines.lines if lines else ()
-        return [LineView(OrderLine._make(line), back.get(i, 0)) for i, line in enumerate(items)]
+        gone = joined(refunded_of(self.reader, order_id), repeat(0))
+        return [
+            LineView(OrderLine._make(line), back) for line, back in zip(items, gone, strict=False)
+        ]
 
     def list_page(
         self, number: int, owner: bytes, *, after: bytes = b"", limit: int, newest: bool = False

@@ -87,11 +87,12 @@ def reserve_units(ctx: Context, wanted: Mapping[bytes, int]) -> None:
         ctx.draft.put(BATCH, batch_id, batch._replace(reserved=batch.reserved + quantity))
 
 
-def free_units(ctx: Context, batch_id: bytes, quantity: int) -> None:
+def free_units(ctx: Context, units: Mapping[bytes, int]) -> None:
     """An order does not need them any more: it was called off, or refunded before shipping."""
-    batch = _batch(ctx, batch_id)
-    assert quantity <= batch.reserved
-    ctx.draft.put(BATCH, batch_id, batch._replace(reserved=batch.reserved - quantity))
+    for batch_id, quantity in units.items():
+        batch = _batch(ctx, batch_id)
+        assert quantity <= batch.reserved
+        ctx.draft.put(BATCH, batch_id, batch._replace(reserved=batch.reserved - quantity))
 
 
 def ship_units(ctx: Context, order_id: bytes, units: Mapping[bytes, int]) -> None:

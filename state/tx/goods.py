@@ -35,7 +35,8 @@ from state.tx.batches import (
     check_held,
     mark,
 )
-from state.tx.orders import LINES, ORDER, PAID, REFUNDED, SHOP, UNKNOWN_SHOP
+from state.tx.orders import LINES, ORDER, PAID, SHOP, UNKNOWN_SHOP
+from state.tx.sales import units_left
 from state.tx.shops import check_owner
 
 PASSED_TO_ITSELF: Final = (804, "PASSED_TO_ITSELF")
@@ -153,13 +154,8 @@ def _check_reserved(reader: Reader) -> str | None:
     for order_id, order in reader.items(ORDER):
         if not order.has_batches or order.status != PAID:
             continue
-        lines = reader.get(LINES, order_id)
-        row = reader.get(REFUNDED, order_id)
-        back = dict(row.quantities) if row else {}
-        for line, (_, quantity, _, batch) in enumerate(lines.lines if lines else ()):
-            if batch:
-                needed = quantity - back.get(line, 0)
-                reserved[batch[0]] = reserved.get(batch[0], 0) + needed
+        for batch_id, needed in units_left(reader, order_id).items():
+            reserved[batch_id] = reserved.get(batch_id, 0) + needed
     for batch_id, held in reader.items(BATCH):
         if held.reserved != reserved.get(batch_id, 0):
             return f"batch {batch_id.hex()}: reserved is not what paid orders need"

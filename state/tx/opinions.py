@@ -26,7 +26,17 @@ from state.tx.bindings import PARTNER
 from state.tx.community import POST
 from state.tx.demand import DEMAND
 from state.tx.mining import lead, pay_reviewer
-from state.tx.orders import CANCELLED, FAMILY_NUMBER, LINES, ORDER, PAID, SHOP, UNKNOWN_ORDER, Order
+from state.tx.orders import (
+    CANCELLED,
+    FAMILY_NUMBER,
+    FINAL,
+    LINES,
+    ORDER,
+    PAID,
+    SHOP,
+    UNKNOWN_ORDER,
+    Order,
+)
 
 REVIEWS: Final = 6  # the family's number
 UNKNOWN_REVIEW: Final = (601, "UNKNOWN_REVIEW")
@@ -147,9 +157,14 @@ class Today(NamedTuple):
 
 
 class Window(NamedTuple):
-    """Until when, on the family's clock, an order's lines may be reviewed."""
+    """Until when, on the family's clock, an order's lines may be reviewed.
+
+    `waiting`: (line, share of the line's part of the reward in bp) of lines that were reviewed
+    before the order was final, and earn something once it is. Never shorter.
+    """
 
     until_ms: int
+    waiting: tuple[tuple[int, int], ...]
 
 
 REVIEW: Final[Table[bytes, Review]] = Table(96, "reviews/review", Review, bytes_key())
@@ -204,7 +219,7 @@ def _further(written: Written | None, now_ms: int) -> int:
 def on_shipped(ctx: Context, order_id: bytes) -> None:
     """From here on its lines can be reviewed."""
     until_ms = ctx.now(REVIEWS) + ctx.params["review_window_ms"]
-    ctx.draft.put(WINDOW, order_id, Window(until_ms))
+    ctx.draft.put(WINDOW, order_id, Window(until_ms, ()))
 
 
 def on_refunded(ctx: Context, order_id: bytes, _amount: int) -> None:
@@ -215,14 +230,15 @@ def on_refunded(ctx: Context, order_id: bytes, _amount: int) -> None:
         on_shipped(ctx, order_id)
 
 
-def _check_window(ctx: Context, order_id: bytes, order: Order) -> None:
+def _check_window(ctx: Context, order_id: bytes, order: Order) -> Window | None:
     window = ctx.draft.get(WINDOW, order_id)
     if window is None:
         if order.status == PAID and ctx.now(FAMILY_NUMBER) >= order.due_ms:
-            return  # overdue, though the clock has not come to it yet
+            return None  # overdue, though the clock has not come to it yet
         raise Rejected(NOT_REVIEWABLE, status=order.status)
     if ctx.now(REVIEWS) >= window.until_ms:
         raise Rejected(REVIEW_WINDOW, until_ms=window.until_ms)
+    return window
 
 
 # Writing ---------------------------------------------------------------------------------------
@@ -236,7 +252,7 @@ def apply_write(ctx: Context, fields: Fields) -> None:
         raise Rejected(NOT_YOUR_ORDER)
     if line >= order.lines:
         raise Rejected(UNKNOWN_REVIEW_LINE, line=line)
-    _check_window(ctx, order_id, order)
+    window = _check_window(ctx, order_id, order)
     if ctx.draft.get(REVIEWED, (order_id, line)) is not None:
         raise Rejected(REVIEWED_ALREADY, line=line)
     # From here on nothing can fail.
@@ -265,7 +281,11 @@ def apply_write(ctx: Context, fields: Fields) -> None:
     ctx.list_under(OF_AUTHOR, ctx.sender, review_id)
     ctx.list_under(OF_ORDER, order_id, review_id)
     ctx.emit("review_written", review_id, ctx.sender, order_id, line, rating)
-    pay_reviewer(ctx, order_id, line, ctx.sender, review.reward_bp)
+    if order.status == FINAL:
+        pay_reviewer(ctx, order_id, line, ctx.sender, review.reward_bp)
+    elif window is not None and review.reward_bp:
+        waiting = (*window.waiting, (line, review.reward_bp))
+        ctx.draft.put(WINDOW, order_id, window._replace(waiting=waiting))
 
 
 def _may_earn(ctx: Context) -> bool:
@@ -353,11 +373,10 @@ def on_final(ctx: Context, order_id: bytes) -> None:
     paid, and whose text led to the order is given its part of the buyer's voice.
     """
     order = ctx.draft.get(ORDER, order_id)
-    assert order is not None
-    for (_, line), row in list(ctx.draft.items(REVIEWED, order_id)):
-        review = ctx.draft.get(REVIEW, row.review)
-        assert review is not None
-        pay_reviewer(ctx, order_id, line, order.buyer, review.reward_bp)
+    window = ctx.draft.get(WINDOW, order_id)
+    assert order is not None and window is not None, "what becomes final was shipped"
+    for line, reward_bp in window.waiting:
+        pay_reviewer(ctx, order_id, line, order.buyer, reward_bp)
     author = author_of(ctx.draft, order.led_by[0]) if order.led_by else None
     if author is not None:
         lead(ctx, order_id, author)
@@ -402,7 +421,15 @@ def check_reviews(reader: Reader) -> str | None:
         entries = sum(1 for _ in reader.items(ENTRY, review_id))
         if entries != review.entries or reader.get(WORDS, review_id) is None:
             return f"review {review_id.hex()} has lost words"
-    return "a line has more than one review" if found else None
+    if found:
+        return "a line has more than one review"
+    for order_id, window in reader.items(WINDOW):
+        for line, reward_bp in window.waiting:
+            reviewed = reader.get(REVIEWED, (order_id, line))
+            review = reader.get(REVIEW, reviewed.review) if reviewed else None
+            if review is None or review.reward_bp != reward_bp:
+                return f"line {line} of {order_id.hex()} waits for another share than its review's"
+    return None
 
 
 def check_ratings(reader: Reader) -> str | None:

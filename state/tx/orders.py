@@ -79,11 +79,11 @@ from state.tx.sales import (
     OrderLine,
     check_buyer,
     check_status,
-    lines_of,
     network_fee,
     order_and_shop,
     set_due,
     shares,
+    units_left,
 )
 from state.tx.sales_laws import check_escrow, check_orders, check_shops
 from state.tx.shops import (
@@ -115,6 +115,7 @@ from state.tx.shops import (
 # What other families, readers and tests use of this one.
 __all__ = [
     "ALL_SHOPS",
+    "BATCHES_MAX",
     "BPS",
     "CANCELLED",
     "COMMISSION",
@@ -154,9 +155,11 @@ NOT_CARRIER: Final = (220, "NOT_CARRIER")
 CARRIER_LINKED: Final = (221, "CARRIER_LINKED")
 ALREADY_DELIVERED: Final = (222, "ALREADY_DELIVERED")
 ALREADY_EXTENDED: Final = (223, "ALREADY_EXTENDED")
+TOO_MANY_BATCHES: Final = (224, "TOO_MANY_BATCHES")
 
 OF_BUYER, OF_SHOP = 16, 17  # lists
 QUANTITY_MAX: Final = 1_000_000_000
+BATCHES_MAX: Final = 64  # that an order's lines name: a row each to ship, cancel, mark by one kind
 _DAY_MS = 24 * 3_600_000
 
 
@@ -174,11 +177,13 @@ def _wanted(lines: Any) -> tuple[int, dict[bytes, int]]:
 def apply_pay(ctx: Context, fields: Fields) -> None:
     """The lines' total goes from the buyer into escrow, units of named batches are reserved."""
     shop_id, lines, distributor, demand, led_by, country, currency = fields
+    total, wanted = _wanted(lines)
+    if len(wanted) > BATCHES_MAX:
+        raise Rejected(TOO_MANY_BATCHES, highest=BATCHES_MAX)
     check_free(ctx.draft, ctx.sender)
     shop = terms_now(ctx.draft, ctx.require(SHOP, shop_id, UNKNOWN_SHOP))
     if is_linked(ctx.draft, shop.arbiter, ctx.sender):
         raise Rejected(ARBITER_LINKED)
-    total, wanted = _wanted(lines)
     figures = figures_of(ctx.draft, shop_id)
     if figures.paid + total > INT_MAX:
         raise Rejected(TOTAL_TOO_LARGE)
@@ -277,24 +282,12 @@ def _ship(
     )
     ctx.draft.put(ORDER, order_id, shipped)
     if order.has_batches:
-        ship_units(ctx, order_id, _units_left(ctx, order_id))
+        ship_units(ctx, order_id, units_left(ctx.draft, order_id))
     ctx.involve(order.buyer)
     if carrier:
         ctx.involve(carrier[0])
     ctx.emit("order_shipped", order_id, reference)
     ctx.fire("shipped", order_id)
-
-
-def _units_left(ctx: Context, order_id: bytes) -> dict[bytes, int]:
-    """Units of each batch in what was not refunded before shipping."""
-    row = ctx.draft.get(REFUNDED, order_id)
-    back = dict(row.quantities) if row else {}
-    units: dict[bytes, int] = {}
-    for line, (_, quantity, _, batch) in enumerate(lines_of(ctx, order_id).lines):
-        left = quantity - back.get(line, 0)
-        if batch and left:
-            units[batch[0]] = units.get(batch[0], 0) + left
-    return units
 
 
 def apply_deliver(ctx: Context, fields: Fields) -> None:
@@ -510,7 +503,7 @@ FAMILY: Final = Family(
         TERMS_OUT_OF_BOUNDS, ARBITER_NOT_LISTED, ARBITER_LINKED, TOTAL_TOO_LARGE, UNKNOWN_LINE,
         QUANTITY_EXCEEDED, REFUND_NOT_COVERED, DUPLICATE_LINE, NOT_ITS_GATEWAY,
         REFUND_EXCEEDED, NOT_ARBITER, DISPUTED_BEFORE, NOT_CARRIER, CARRIER_LINKED,
-        ALREADY_DELIVERED, ALREADY_EXTENDED,
+        ALREADY_DELIVERED, ALREADY_EXTENDED, TOO_MANY_BATCHES,
     ),
     params=PARAMS,
     events=EVENTS,

@@ -37,14 +37,13 @@ from state.tx.sales import (
     FINAL,
     HOLDBACK,
     ORDER,
-    REFUNDED,
     REFUNDED_WHOLE,
     Order,
     held_shares,
-    lines_of,
     network_fee,
     set_due,
     shares,
+    units_left,
     with_commission,
 )
 from state.tx.shops import (
@@ -99,7 +98,7 @@ def cancel(ctx: Context, order_id: bytes, order: Order, shop: Shop) -> None:
     )
     ctx.draft.put(ORDER, order_id, cancelled)
     if order.has_batches:
-        _free_batches(ctx, order_id)
+        free_units(ctx, units_left(ctx.draft, order_id))
     before = figures_of(ctx.draft, order.shop)
     referred = order.is_referred
     after = before._replace(
@@ -113,19 +112,6 @@ def cancel(ctx: Context, order_id: bytes, order: Order, shop: Shop) -> None:
     ctx.involve(shop.owner)
     ctx.emit("order_cancelled", order_id, left)
     ctx.fire("refunded", order_id, left)
-
-
-def _free_batches(ctx: Context, order_id: bytes) -> None:
-    """What of its lines was not refunded need not be kept ready any more."""
-    row = ctx.draft.get(REFUNDED, order_id)
-    back = dict(row.quantities) if row else {}
-    units: dict[bytes, int] = {}
-    for line, (_, quantity, _, batch) in enumerate(lines_of(ctx, order_id).lines):
-        left = quantity - back.get(line, 0)
-        if batch and left:
-            units[batch[0]] = units.get(batch[0], 0) + left
-    for batch_id, left in units.items():
-        free_units(ctx, batch_id, left)
 
 
 def complete(ctx: Context, order_id: bytes, order: Order, shop: Shop) -> None:

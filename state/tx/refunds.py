@@ -26,6 +26,7 @@ from state.tx.sales import (
     check_status,
     lines_of,
     order_and_shop,
+    refunded_of,
 )
 from state.tx.shops import Shop, check_owner, vouched_for
 
@@ -41,16 +42,16 @@ class _Back(NamedTuple):
 
     amount: int
     quantities: Refunded  # of all lines, after it
-    units: tuple[tuple[bytes, int], ...]  # (batch, quantity) of its lines that name one
+    units: dict[bytes, int]  # of each batch that its lines name
 
 
 def _derive_back(ctx: Context, order_id: bytes, lines: tuple[tuple[int, int], ...]) -> _Back:
     """What of which lines; a refusal where there is less left."""
     stored = lines_of(ctx, order_id).lines
-    before = ctx.draft.get(REFUNDED, order_id)
-    back = dict(before.quantities) if before else {}
+    back = list(refunded_of(ctx.draft, order_id))
+    back += [0] * (max(line for line, _ in lines) + 1 - len(back))
     seen: dict[int, None] = {}
-    units: list[tuple[bytes, int]] = []
+    units: dict[bytes, int] = {}
     amount = 0
     for line, quantity in lines:
         if line >= len(stored):
@@ -59,14 +60,14 @@ def _derive_back(ctx: Context, order_id: bytes, lines: tuple[tuple[int, int], ..
             raise Rejected(DUPLICATE_LINE, line=line)
         seen[line] = None
         _, bought, unit_price, batch = stored[line]
-        left = bought - back.get(line, 0)
+        left = bought - back[line]
         if quantity > left:
             raise Rejected(QUANTITY_EXCEEDED, line=line, left=left)
-        back[line] = back.get(line, 0) + quantity
+        back[line] += quantity
         amount += quantity * unit_price
         if batch:
-            units.append((batch[0], quantity))
-    return _Back(amount, Refunded(tuple(sorted(back.items()))), tuple(units))
+            units[batch[0]] = units.get(batch[0], 0) + quantity
+    return _Back(amount, Refunded(tuple(back)), units)
 
 
 def apply_refund(ctx: Context, fields: Fields) -> None:
@@ -88,8 +89,7 @@ def apply_refund(ctx: Context, fields: Fields) -> None:
     else:
         refund_escrow(ctx, order_id, order, back.amount)
     if order.status == PAID:
-        for batch, quantity in back.units:
-            free_units(ctx, batch, quantity)
+        free_units(ctx, back.units)
     if order.status == DISPUTED and back.amount == order.kept:
         settle(ctx, order_id)
     ctx.involve(order.buyer)

@@ -6,10 +6,12 @@ Part of the orders family: `payout.py` moves the money, `orders.py` is the way o
 
 from __future__ import annotations
 
+from itertools import chain, repeat
 from typing import Final, NamedTuple
 
 from mgsnode.base.errors import Rejected
 from state.context import Context
+from state.draft import Reader
 from state.table import Table, bytes_key
 from state.tx.shops import BPS, SHOP, Shop
 
@@ -104,9 +106,9 @@ class Lines(NamedTuple):
 
 
 class Refunded(NamedTuple):
-    """What was refunded of each line: (line, quantity), rising; lines without are left out."""
+    """What was refunded of each line, by its number, up to the last of which something was."""
 
-    quantities: tuple[tuple[int, int], ...]
+    quantities: tuple[int, ...]
 
 
 ORDER: Final[Table[bytes, Order]] = Table(33, "orders/order", Order, bytes_key())
@@ -155,6 +157,24 @@ def lines_of(ctx: Context, order_id: bytes) -> Lines:
     lines = ctx.draft.get(LINES, order_id)
     assert lines is not None, "an order has lines"
     return lines
+
+
+def refunded_of(reader: Reader, order_id: bytes) -> tuple[int, ...]:
+    """What was refunded of the order's lines, as `Refunded` has it; nothing so far: ()."""
+    row = reader.get(REFUNDED, order_id)
+    return row.quantities if row else ()
+
+
+def units_left(reader: Reader, order_id: bytes) -> dict[bytes, int]:
+    """Units of each batch in what of an order's lines was not refunded."""
+    stored = reader.get(LINES, order_id)
+    assert stored is not None, "an order has lines"
+    units: dict[bytes, int] = {}
+    gone = chain(refunded_of(reader, order_id), repeat(0))
+    for (_, quantity, _, batch), back in zip(stored.lines, gone, strict=False):
+        if batch and quantity > back:
+            units[batch[0]] = units.get(batch[0], 0) + quantity - back
+    return units
 
 
 def check_buyer(ctx: Context, order: Order) -> None:

@@ -20,10 +20,10 @@ from state.tx.sales import (
     OPEN,
     ORDER,
     PAID,
-    REFUNDED,
     SHIPPED,
     Order,
     held_shares,
+    refunded_of,
 )
 from state.tx.shops import FIGURES, NO_FIGURES, SERVED, SHOP, VOUCH, ShopFigures
 
@@ -46,12 +46,14 @@ def _check_lines(reader: Reader, order_id: bytes, order: Order) -> str | None:
         return "total is not the sum of its lines"
     if any(batch for _, _, _, batch in stored.lines) != order.has_batches:
         return "names batches exactly where its lines do"
-    row = reader.get(REFUNDED, order_id)
-    back = dict(row.quantities) if row else {}
-    for line, quantity in back.items():
-        if not 0 < quantity <= stored.lines[line][1]:
+    back = refunded_of(reader, order_id)
+    if len(back) > order.lines or back[-1:] == (0,):
+        return "has refunds of lines that it has not"
+    given = 0
+    for line, quantity in enumerate(back):
+        if not 0 <= quantity <= stored.lines[line][1]:
             return f"line {line}: more was refunded than bought"
-    given = sum(quantity * stored.lines[line][2] for line, quantity in back.items())
+        given += quantity * stored.lines[line][2]
     if order.status != CANCELLED and given + order.ruled != order.refunded:
         return "refunded is not the sum of its lines and its ruling"
     return None

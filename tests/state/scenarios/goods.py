@@ -5,6 +5,7 @@ from __future__ import annotations
 from mgsnode.base.transaction import Transaction
 from state.tx.batches import BATCH
 from state.tx.goods import DEPTH_MAX
+from state.tx.orders import BATCHES_MAX
 from tests.state.scenarios.base import ALICE, ARBITER, BOB, NOTHING, OP1, SELLER, scenario
 from tests.state.scenarios.orders import disputed, open_shop, shop_fields
 from tests.state.world import DOLLAR, World, h
@@ -120,6 +121,12 @@ def order_pay_names_no_batch(w: World) -> Transaction:
 @scenario("goods", "NOT_HELD")
 def order_pay_names_a_rivals_batch(w: World) -> Transaction:
     return pay_units(w, other_shop(w), (register(w, open_shop(w)), 1))
+
+
+@scenario("goods", "TOO_MANY_BATCHES")
+def order_pay_names_more_batches_than_an_order_may(w: World) -> Transaction:
+    named = [(h(f"batch {number}"), 1) for number in range(BATCHES_MAX + 1)]
+    return pay_units(w, open_shop(w), *named)
 
 
 @scenario("goods", "UNITS_EXCEEDED")
