@@ -32,6 +32,7 @@ from state.tx.orders import (
     LINES,
     ORDER,
     REFUNDED_WHOLE,
+    RULED,
     SHOP,
     UNKNOWN_SHOP,
     Order,
@@ -482,7 +483,8 @@ def check_open(reader: Reader) -> str | None:
             return f"open demand of {key} is not the sum of its demands"
     for order_id, pledge in reader.items(PLEDGE):
         order = reader.get(ORDER, order_id)
-        if order is None or order.status in (CANCELLED, REFUNDED_WHOLE, COMPLETED, FINAL):
+        over = (CANCELLED, REFUNDED_WHOLE, COMPLETED, RULED, FINAL)
+        if order is None or order.status in over:
             return f"pledge of order {order_id.hex()} is over"
         if reader.get(BACKING, pledge.backing) is None:
             return f"pledge of order {order_id.hex()} has no backing"

@@ -3,8 +3,10 @@
 While an order is disputed its clock stands. The arbiter splits what is still in escrow, within
 `order_ruling_ms`; if it is silent, or cannot rule any more because governance has taken it off
 the list or it has become linked to shop, gateway or buyer, all of it is the buyer's: the shop
-chose the arbiter. A ruling ends the order, which is final at once. The buyer may withdraw; then
-the clock goes on where it stood. The shop may refund at any time.
+chose the arbiter. A ruling divides all of it between buyer and shop at once, but for the
+commission; nothing more can be asked of the order then, and the next block makes it final. The
+buyer may withdraw; then the clock goes on where it stood. The shop may refund until it is ruled,
+and again once the order is final.
 
 A dispute is lost where the buyer got more than half. Law: who is disputed has an open dispute,
 and only who is. Part of the orders family.

@@ -72,6 +72,7 @@ from state.tx.sales import (
     PAID,
     REFUNDED,
     REFUNDED_WHOLE,
+    RULED,
     SHIPPED,
     UNKNOWN_ORDER,
     Lines,
@@ -136,6 +137,7 @@ __all__ = [
     "PAID",
     "REFUNDED",
     "REFUNDED_WHOLE",
+    "RULED",
     "SHIPPED",
     "SHOP",
     "UNKNOWN_ORDER",
@@ -346,16 +348,17 @@ def apply_cancel(ctx: Context, fields: Fields) -> None:
 
 
 def _do_due(ctx: Context, order_id: bytes) -> None:
-    """Not shipped: cancelled. Shipped: completed. Completed: final. Disputed: for the buyer."""
+    """Not shipped: cancelled. Shipped: completed. Completed or ruled: final. Disputed: for the
+    buyer.
+    """
     order, shop = order_and_shop(ctx, order_id)
     order = order._replace(due_ms=0)  # the queue has let go of it
     if order.status == PAID:
         cancel(ctx, order_id, order, shop)
     elif order.status == SHIPPED:
         complete(ctx, order_id, order, shop)
-    elif order.status == COMPLETED:
-        ctx.draft.put(ORDER, order_id, order)
-        finalise(ctx, order_id, shop)
+    elif order.status in (COMPLETED, RULED):
+        finalise(ctx, order_id, order, shop)
     else:
         assert order.status == DISPUTED
         rule(ctx, order_id, order, shop, BPS, is_silent=True)
@@ -477,7 +480,9 @@ EVENTS: Final = (
         Struct(order=_ID, buyer_bp=_BP, amount=_SUM, silent=Bool()),
         "The arbiter, or its silence, gave the buyer this amount out of the escrow.",
     ),
-    EventSpec("order_final", Struct(order=_ID, kept=_SUM), "The return window is over."),
+    EventSpec(
+        "order_final", Struct(order=_ID, kept=_SUM), "The return window is over, or it was ruled."
+    ),
 )
 
 PARAMS: Final = (

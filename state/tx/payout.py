@@ -13,10 +13,10 @@ the arbiter gives the buyer (10,000 where it is silent), E what is still in escr
 | refunded after completion     | X            | 0    | C' + H'    | pays X - (C - C') - (H - H') |
 | final                         | 0            | 0    | 0          | H, and of C what nobody takes|
 | refunded after final          | X            | 0    | 0          | pays X                       |
-| dispute before completion,    | E b          | F    | 0          | the rest of E, less C for    |
-|  E = K: won 0, split, lost    |              | of K'|            | who takes it; final at once  |
-| dispute after completion,     | E b          | 0    | 0          | the rest of E, less C' for   |
-|  E = C + H                    |              |      |            | who takes it; final at once  |
+| dispute before completion,    | E b          | F    | C, a block | the rest of E, less C for    |
+|  E = K: won 0, split, lost    |              | of K'|            | who takes it once it is final|
+| dispute after completion,     | E b          | 0    | C', a block| the rest of E, less C' for   |
+|  E = C + H                    |              |      |            | who takes it once it is final|
 
 Where a refund is paid by the shop and its balance lacks something, the gateway that vouches pays
 that part (`shops.py`). C' and H' are the shares of K' = K - what the buyer got. Part of the
@@ -38,6 +38,7 @@ from state.tx.sales import (
     HOLDBACK,
     ORDER,
     REFUNDED_WHOLE,
+    RULED,
     Order,
     held_shares,
     network_fee,
@@ -143,14 +144,12 @@ def complete(ctx: Context, order_id: bytes, order: Order, shop: Shop) -> None:
     ctx.fire("completed", order_id)
 
 
-def finalise(ctx: Context, order_id: bytes, shop: Shop) -> None:
+def finalise(ctx: Context, order_id: bytes, order: Order, shop: Shop) -> None:
     """The return window is over, or it was ruled: what is held goes where it belongs.
 
-    Who earns a commission takes it in the hook; what nobody takes is the shop's.
+    The queue has let go of the order. Who earns a commission takes it in the hook; what nobody
+    takes is the shop's.
     """
-    order = ctx.draft.get(ORDER, order_id)
-    assert order is not None
-    set_due(ctx, order_id, order.due_ms, 0)
     holdback = held(ctx.draft, FAMILY_NUMBER, order_id, HOLDBACK)
     commission = held(ctx.draft, FAMILY_NUMBER, order_id, COMMISSION)
     release(ctx, FAMILY_NUMBER, order_id, HOLDBACK, shop.owner, holdback)
@@ -262,41 +261,29 @@ def count_refund(ctx: Context, order: Order, amount: int) -> None:
 def split(
     ctx: Context, order_id: bytes, order: Order, shop: Shop, buyer_bp: int, *, is_lost: bool
 ) -> int:
-    """The buyer gets its part of what is in escrow, the order ends; returns the buyer's part.
+    """Buyer and shop get their parts of what is in escrow; returns the buyer's part.
 
-    `order` is as it stood before the dispute, its deadline none. The hook `refunded` sees it like
-    that; `completed`, where the order had not been, and `final` see it final.
+    `order` is as it stood before the dispute, its deadline none. Whoever earns a commission
+    waits for *final*, which comes in the next block; where the shop keeps nothing of an order
+    that was not completed, it is refunded whole instead.
     """
     divide = _divide_held if order.completed_ms else _divide_escrow
     after, given = divide(ctx, order_id, order, shop, buyer_bp)
-    _count_ruling(ctx, after, given, is_new=not order.completed_ms, is_lost=is_lost)
-    if after.status != FINAL:
-        return given
-    count_served(ctx, order.shop, (*order.country, *order.currency))
-    ctx.emit("order_final", order_id, after.kept)
-    if not order.completed_ms:
-        ctx.fire("completed", order_id)
-    ctx.fire("final", order_id)
-    _give_rest(ctx, order_id, shop.owner)
-    return given
-
-
-def _give_buyer(
-    ctx: Context, order_id: bytes, order: Order, parts: tuple[tuple[int, int], ...]
-) -> Order:
-    """Its part of the hold to the buyer, with the hook of a refund."""
-    given = sum(amount for _, amount in parts)
-    if not given:
-        return order
-    release_parts(ctx, FAMILY_NUMBER, order_id, parts, order.buyer)
-    after = order._replace(
-        refunded=order.refunded + given, from_escrow=order.from_escrow + given, ruled=given
-    )
-    if not after.kept:
+    is_new = after.completed_ms > 0 and not order.completed_ms
+    if after.completed_ms:
+        due_ms = ctx.now(FAMILY_NUMBER) + 1
+        after = after._replace(status=RULED, due_ms=due_ms)
+        set_due(ctx, order_id, 0, due_ms)
+    else:
         after = after._replace(status=REFUNDED_WHOLE, closed_ms=ctx.time_ms)
     ctx.draft.put(ORDER, order_id, after)
-    ctx.fire("refunded", order_id, given)
-    return after
+    _count_ruling(ctx, after, given, is_new=is_new, is_lost=is_lost)
+    if given:
+        ctx.fire("refunded", order_id, given)
+    if is_new:
+        ctx.emit("order_completed", order_id, after.kept, after.fee, after.unspent, 0)
+        ctx.fire("completed", order_id)
+    return given
 
 
 def _divide_escrow(
@@ -304,11 +291,14 @@ def _divide_escrow(
 ) -> tuple[Order, int]:
     """Before completion all of K is in escrow: what the buyer does not get is a sale."""
     given = order.kept * buyer_bp // BPS
-    after = _give_buyer(ctx, order_id, order, ((ESCROW, given),))
-    kept = after.kept
+    kept = order.kept - given
+    release(ctx, FAMILY_NUMBER, order_id, ESCROW, order.buyer, given)
+    given_back = order._replace(
+        refunded=order.refunded + given, from_escrow=order.from_escrow + given, ruled=given
+    )
     if not kept:
-        return after, given
-    fee, commission, _ = shares(after, kept, network_fee(after, kept))
+        return given_back, given
+    fee, commission, _ = shares(order, kept, network_fee(order, kept))
     to_shop = kept - fee - commission
     split_hold(
         ctx,
@@ -320,16 +310,7 @@ def _divide_escrow(
         pooled=fee,
         kept=((COMMISSION, commission),),
     )
-    final = after._replace(
-        status=FINAL,
-        fee=fee,
-        to_shop=to_shop,
-        completed_ms=ctx.time_ms,
-        closed_ms=ctx.time_ms,
-    )
-    ctx.draft.put(ORDER, order_id, final)
-    ctx.emit("order_completed", order_id, kept, fee, commission, 0)
-    return final, given
+    return given_back._replace(fee=fee, to_shop=to_shop, completed_ms=ctx.time_ms), given
 
 
 def _divide_held(
@@ -340,25 +321,26 @@ def _divide_held(
     given = (held_now.commission + held_now.holdback) * buyer_bp // BPS
     less = held_now.commission - held_shares(order, order.kept - given).commission
     from_holdback = min(held_now.holdback, given - less)
-    parts = ((COMMISSION, given - from_holdback), (HOLDBACK, from_holdback))
-    after = _give_buyer(ctx, order_id, order, parts)
     left = held_now.holdback - from_holdback
+    parts = ((COMMISSION, given - from_holdback), (HOLDBACK, from_holdback))
+    release_parts(ctx, FAMILY_NUMBER, order_id, parts, order.buyer)
     release(ctx, FAMILY_NUMBER, order_id, HOLDBACK, shop.owner, left)
-    final = after._replace(status=FINAL, to_shop=order.to_shop + left, closed_ms=ctx.time_ms)
-    ctx.draft.put(ORDER, order_id, final)
-    return final, given
+    after = order._replace(
+        refunded=order.refunded + given,
+        from_escrow=order.from_escrow + given,
+        ruled=given,
+        to_shop=order.to_shop + left,
+    )
+    return after, given
 
 
 def _count_ruling(ctx: Context, order: Order, given: int, *, is_new: bool, is_lost: bool) -> None:
-    """The ruling in the shop's figures; `is_new`: the order had not been completed before."""
+    """The ruling in the shop's figures; `is_new`: it completed the order."""
     before = figures_of(ctx.draft, order.shop)
-    is_final = order.status == FINAL
     after = before._replace(
-        completed=before.completed + (is_final and is_new),
-        final=before.final + is_final,
+        completed=before.completed + is_new,
         refunded=before.refunded + given,
         referred_refunded=before.referred_refunded + (given if order.is_referred else 0),
-        final_volume=before.final_volume + (order.kept if is_final else 0),
         disputes_lost=before.disputes_lost + is_lost,
     )
     ctx.draft.put(FIGURES, order.shop, after)

@@ -23,8 +23,9 @@ ORDER_DEADLINE: Final = (206, "ORDER_DEADLINE")
 FAMILY_NUMBER: Final = 2
 ESCROW, HOLDBACK, COMMISSION = 1, 2, 3  # purposes of an order's hold
 PAID, SHIPPED, COMPLETED, DISPUTED = "paid", "shipped", "completed", "disputed"
+RULED: Final = "ruled"  # divided by the arbiter; final in the next block, by the clock
 FINAL, CANCELLED, REFUNDED_WHOLE = "final", "cancelled", "refunded"
-OPEN: Final = (PAID, SHIPPED, COMPLETED, DISPUTED)
+OPEN: Final = (PAID, SHIPPED, COMPLETED, DISPUTED, RULED)
 
 
 class Order(NamedTuple):
@@ -70,6 +71,11 @@ class Order(NamedTuple):
     def kept(self) -> int:
         """K: what the shop keeps, its fee and shares included."""
         return self.total - self.refunded
+
+    @property
+    def unspent(self) -> int:
+        """What of the total has gone nowhere yet: it is held, or was a commission."""
+        return self.total - self.from_escrow - self.to_shop - self.fee
 
     @property
     def is_divided(self) -> bool:

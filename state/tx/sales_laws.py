@@ -20,17 +20,22 @@ from state.tx.sales import (
     OPEN,
     ORDER,
     PAID,
+    RULED,
     SHIPPED,
     Order,
     held_shares,
     refunded_of,
+    shares,
 )
 from state.tx.shops import FIGURES, NO_FIGURES, SERVED, SHOP, VOUCH, ShopFigures
 
 
 def _held_by_rule(order: Order) -> list[tuple[int, int]]:
     """The parts that the order's hold must have."""
-    if order.is_divided:
+    if order.status == RULED:
+        highest = shares(order, order.kept, order.fee).commission
+        parts = [(COMMISSION, min(order.unspent, highest))]
+    elif order.is_divided:
         _, commission, holdback = held_shares(order, order.kept)
         parts = [(HOLDBACK, holdback), (COMMISSION, commission)]
     else:

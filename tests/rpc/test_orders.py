@@ -48,6 +48,9 @@ async def test_a_dispute_is_followed_from_its_order_and_by_its_arbiter(wallet: W
     assert (asked["order"], asked["status"]) == (order, "disputed")
     await done(wallet, ARBITER, "order_rule", order=order, buyer_bp=5_000)
     row = await wallet.call("order_get", order)
+    assert (row["status"], row["ruled"], row["to_shop"]) == ("ruled", "3000000", "2985000")
+    await done(wallet, ALICE, "dollar_transfer", outputs=outputs)  # a block more
+    row = await wallet.call("order_get", order)
     assert (row["status"], row["ruled"], row["to_shop"]) == ("final", "3000000", "2985000")
     assert row["dispute"]["outcome"] == "split" and row["dispute"]["buyer_bp"] == 5_000
     shown = await wallet.call("shop_get", shop)

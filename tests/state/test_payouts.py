@@ -87,6 +87,11 @@ def then(*steps: Any) -> Callable[[Story], None]:
 
 
 def rule(buyer_bp: int) -> Callable[[Story], None]:
+    """The next block makes the order final."""
+    return lambda s: (only_rule(buyer_bp)(s), s.w.block(), None)[2]
+
+
+def only_rule(buyer_bp: int) -> Callable[[Story], None]:
     return lambda s: (s.do(ARBITER, "order_rule", s.order, buyer_bp), None)[1]
 
 
@@ -130,6 +135,10 @@ TABLE = [
     Row("disputed", then(ship, dispute), "disputed", TOTAL, 0, 0, 0, TOTAL),
     Row("dispute lost", then(ship, dispute, rule(10_000)), "refunded", 0, 0, 0, 0),
     Row("dispute not ruled", then(ship, dispute, wait), "refunded", 0, 0, 0, 0),
+    Row("ruled", then(ship, dispute, only_rule(3_333)), "ruled",
+        6_667_000, 5_966_965, 0, 33_335, 666_700),
+    Row("ruled after completion", then(complete, dispute, only_rule(5_000)), "ruled",
+        8_500_000, 7_600_000, 0, 50_000, 850_000),
     Row("dispute won", then(ship, dispute, rule(0)), "final", TOTAL, 8_950_000, 999_999, 50_000),
     Row("dispute split", then(ship, dispute, rule(3_333)), "final",
         6_667_000, 5_966_965, 666_700, 33_335),
@@ -140,7 +149,7 @@ TABLE = [
         "final", TOTAL, 8_950_000, 999_999, 50_000),
     Row("dispute after completion lost", then(complete, dispute, rule(10_000)), "final",
         7_000_001, 6_950_001, 0, 50_000),
-    Row("dispute after completion not ruled", then(complete, dispute, wait), "final",
+    Row("dispute after completion not ruled", then(complete, dispute, wait, wait), "final",
         7_000_001, 6_950_001, 0, 50_000),
     Row("dispute after completion won", then(complete, dispute, rule(0)), "final",
         TOTAL, 8_950_000, 999_999, 50_000),

@@ -474,7 +474,7 @@ def test_a_ruling_after_completion_pays_what_is_left_of_the_commission() -> None
     assert w.do(SELLER, "order_ship", order, "").code == 0
     assert w.do(ALICE, "order_complete", order).code == 0
     assert w.do(ALICE, "order_dispute", order, "quality").code == 0
-    got = paid_to(w, BOB, lambda: w.do(ARBITER, "order_rule", order, 9_500))
+    got = paid_to(w, BOB, lambda: (w.do(ARBITER, "order_rule", order, 9_500), w.block()))
     row = w.draft.get(ORDER, order)
     assert row is not None and row.status == "final"
     assert row.ruled == 2 * DOLLAR * 95 // 100
@@ -500,7 +500,7 @@ def test_a_ruling_before_completion_leaves_the_commission_of_what_the_shop_keeps
     order = w.block(order_by(w, ALICE, shop, BOB))[0].txid
     assert w.do(SELLER, "order_ship", order, "").code == 0
     assert w.do(ALICE, "order_dispute", order, "quality").code == 0
-    got = paid_to(w, BOB, lambda: w.do(ARBITER, "order_rule", order, buyer_bp))
+    got = paid_to(w, BOB, lambda: (w.do(ARBITER, "order_rule", order, buyer_bp), w.block()))
     assert got == DOLLAR * (10_000 - buyer_bp) // 10_000
     sale = w.draft.get(SALE, order)
     assert sale is not None and sale.status == status

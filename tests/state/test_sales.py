@@ -17,7 +17,7 @@ from tests.state.scenarios.compliance import freeze
 from tests.state.scenarios.orders import shop_fields, terms_fields
 from tests.state.test_orders import completed as with_commission
 from tests.state.test_orders import world_with_commission
-from tests.state.world import DAY_MS, DOLLAR, Person, World, make_genesis, reason
+from tests.state.world import DAY_MS, DOLLAR, Person, World, in_block, make_genesis, reason
 
 CARRIER, FRIEND = Person("carrier0"), Person("friend")
 SHORT = {"ship": 60_000, "complete": 300_000, "window": 60_000, "holdback": 2_000}
@@ -211,6 +211,44 @@ def test_a_dispute_is_lost_where_the_buyer_got_more_than_half(buyer_bp: int, out
     dispute = w.draft.get(DISPUTE, order_id)
     assert dispute is not None and dispute.outcome == outcome
     assert figures_of(w.draft, shop).disputes_lost == (outcome == "lost")
+
+
+def test_who_was_ruled_upon_can_only_wait_for_the_next_block() -> None:
+    """In one block with the ruling nobody takes it back, refunds beside it or asks again."""
+    w = world()
+    order_id = shipped(w, opened(w))
+    w.do(ALICE, "order_dispute", order_id, "chipped")
+    after = [
+        w.tx(ARBITER, "order_rule", order_id, 4_000),
+        w.tx(ALICE, "order_withdraw", order_id),
+        w.tx(SELLER, "order_refund", order_id, ((0, 1),), ""),
+        w.tx(ALICE, "order_complete", order_id, lane=1),
+        w.tx(ALICE, "order_dispute", order_id, "again", lane=2),
+        w.tx(ALICE, "order_extend", order_id, lane=3),
+        w.tx(ARBITER, "order_rule", order_id, 0, lane=1),
+    ]
+    said = [reason(w, receipt) for receipt in w.block(*after)]
+    assert said == ["", *(["ORDER_STATUS"] * 6)]
+    assert order_of(w, order_id).status == "ruled" and w.broken_laws() == []
+    (made,) = w.block()
+    assert made.txid == order_id and order_of(w, order_id).status == "final"
+    assert w.broken_laws() == []
+
+
+def test_what_was_ruled_while_the_family_is_paused_is_divided_then_and_final_afterwards() -> None:
+    w = world()
+    order_id = shipped(w, opened(w))
+    w.do(ALICE, "order_dispute", order_id, "chipped")
+    before = w.dollars(ALICE)
+    with in_block(w) as ctx:
+        w.registry.actions["pause"].make(ctx, ("orders",), b"")
+    assert w.do(ARBITER, "order_rule", order_id, 10_000 // 2).code == 0
+    assert w.dollars(ALICE) == before + 5 * DOLLAR
+    assert w.pass_ms(120_000) == [] and order_of(w, order_id).status == "ruled"
+    with in_block(w) as ctx:
+        w.registry.actions["resume"].make(ctx, ("orders",), b"")
+    assert [receipt.txid for receipt in w.block()] == [order_id]
+    assert order_of(w, order_id).status == "final" and w.broken_laws() == []
 
 
 def test_a_dispute_pauses_with_its_family_and_can_be_ruled_meanwhile() -> None:
