@@ -27,7 +27,7 @@ class Account(NamedTuple):
     nonces: tuple[tuple[int, int], ...]  # (lane, next nonce)
     keys: tuple[bytes, ...]  # public keys that took the place of the first one
     threshold: int  # how many of `keys` must sign
-    flags: int  # bits: MEMO_REQUIRED, FROZEN, EVER_FROZEN
+    flags: int  # bits: MEMO_REQUIRED, FROZEN, EVER_FROZEN, HAS_LINKS
 
 
 class KeysEver(NamedTuple):
@@ -57,6 +57,7 @@ COMPLIANCE: Final = 12  # the family that freezes
 MEMO_REQUIRED: Final = 1  # what is paid to it by a holder carries a memo
 FROZEN: Final = 2  # by a compliance officer: nothing leaves it of its own will
 EVER_FROZEN: Final = 4  # there is a row in FREEZE: others need not look
+HAS_LINKS: Final = 8  # there is a row in KEYS_EVER or RECRUITED, likewise
 
 ACCOUNT: Final[Table[bytes, Account]] = Table(16, "dollar/account", Account, bytes_key())
 KEYS_EVER: Final[Table[bytes, KeysEver]] = Table(160, "accounts/keys", KeysEver, bytes_key())
@@ -151,17 +152,18 @@ def is_linked(reader: Reader, one: bytes, other: bytes) -> bool:
 
 
 def any_linked(reader: Reader, *accounts: bytes) -> bool:
-    """Whether any two of them are linked; reads each one once."""
+    """Whether any two of them are linked; reads each one once, and most only their accounts."""
     seen = dict.fromkeys(accounts)  # an address is the hash of its first key
     if len(seen) < len(accounts):
         return True
-    for address in accounts:
+    known = [address for address in accounts if account_of(reader, address).flags & HAS_LINKS]
+    for address in known:
         ever = reader.get(KEYS_EVER, address)
         for key_hash in ever.hashes if ever else ():
             if key_hash in seen:
                 return True
             seen[key_hash] = None
-    for address in accounts:
+    for address in known:
         recruited = reader.get(RECRUITED, address)
         for by in recruited.by if recruited else ():
             if by in accounts:
@@ -175,12 +177,19 @@ def note_keys(ctx: Context, address: bytes, keys: Sequence[bytes]) -> None:
     hashes = dict.fromkeys([*(known.hashes if known else ()), *map(address_of, keys)])
     hashes.pop(address, None)
     ctx.draft.put(KEYS_EVER, address, KeysEver(tuple(sorted(hashes))))
+    _flag_links(ctx, address)
 
 
 def note_recruited(ctx: Context, address: bytes, by: bytes) -> None:
     """Remember for ever that `by` recruited `address`."""
     others = dict.fromkeys([*_recruiters(ctx.draft, address), by])
     ctx.draft.put(RECRUITED, address, Recruited(tuple(sorted(others))))
+    _flag_links(ctx, address)
+
+
+def _flag_links(ctx: Context, address: bytes) -> None:
+    account = account_of(ctx.draft, address)
+    ctx.draft.put(ACCOUNT, address, account._replace(flags=account.flags | HAS_LINKS))
 
 
 def _recruiters(reader: Reader, address: bytes) -> tuple[bytes, ...]:

@@ -24,7 +24,7 @@ from state.context import Context, Fields, is_scheduled
 from state.draft import Reader
 from state.table import Table, bytes_key, pair_key, text_key
 from state.tx.accounts import check_free, is_linked
-from state.tx.money import HOLD, check_balance, hold, release, release_to_pool
+from state.tx.money import HOLD, check_balance, hold_parts, release, release_to_pool
 from state.tx.orders import (
     CANCELLED,
     COMPLETED,
@@ -294,7 +294,7 @@ def _back(ctx: Context, demand_id: bytes, demand: Demand, quantity: int, deposit
         backed=backer_row.backed + quantity, open=(*backer_row.open, backing_id)
     )
     ctx.draft.put(BACKER, ctx.sender, changed)
-    hold(ctx, ctx.sender, COMMUNITY, backing_id, DEPOSIT, deposit)
+    hold_parts(ctx, ctx.sender, COMMUNITY, backing_id, ((DEPOSIT, deposit),))
     ctx.schedule(demand.due_ms, backing_id, COMMUNITY)
     _move(ctx, backing_id, backing, by_open=quantity, by_pledged=0)
     ctx.involve(demand.poster)

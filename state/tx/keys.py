@@ -28,6 +28,7 @@ from state.tx.accounts import (
     ACCOUNT_FROZEN,
     EVER_FROZEN,
     FROZEN,
+    HAS_LINKS,
     KEYS_EVER,
     MEMO_MISSING,
     MEMO_REQUIRED,
@@ -115,7 +116,7 @@ def _is_rising(values: tuple[bytes, ...]) -> bool:
 def _check_keys(reader: Reader) -> str | None:
     for address, account in reader.items(ACCOUNT):
         who, keys = f"account {address.hex()}", account.keys
-        if account.flags & ~(MEMO_REQUIRED | FROZEN | EVER_FROZEN):
+        if account.flags & ~(MEMO_REQUIRED | FROZEN | EVER_FROZEN | HAS_LINKS):
             return f"{who} has flags that mean nothing"
         if not _is_rising(keys) or len(keys) > KEYS_MAX:
             return f"{who}: its keys do not rise, or are too many"
@@ -125,6 +126,9 @@ def _check_keys(reader: Reader) -> str | None:
             return f"{who}: since when it has its keys is not said"
         if not keys_ever(reader, address).issuperset(map(address_of, keys)):
             return f"{who} has a key that is not listed"
+        has_links = reader.get(KEYS_EVER, address) or reader.get(RECRUITED, address)
+        if bool(account.flags & HAS_LINKS) != (has_links is not None):
+            return f"{who} is flagged exactly where it has links"
     return None
 
 
@@ -135,9 +139,13 @@ def _check_links(reader: Reader) -> str | None:
             return f"keys that account {address.hex()} had are not a rising list of others"
         if len(ever.hashes) >= KEYS_EVER_MAX:
             return f"account {address.hex()} had too many keys"
+        if reader.get(ACCOUNT, address) is None:
+            return f"account {address.hex()} had keys and is not there"
     for address, row in reader.items(RECRUITED):
         if not _is_rising(row.by):
             return f"who recruited account {address.hex()} is not a rising list"
+        if reader.get(ACCOUNT, address) is None:
+            return f"account {address.hex()} was recruited and is not there"
     return None
 
 

@@ -45,7 +45,7 @@ from state.tx.disputes import (
     rule,
 )
 from state.tx.gateways import CARRIER, is_listed
-from state.tx.money import check_balance, hold
+from state.tx.money import check_balance, hold_parts
 from state.tx.payout import cancel, complete, finalise, pay_commission, set_commission
 from state.tx.refunds import (
     DUPLICATE_LINE,
@@ -211,7 +211,7 @@ def apply_pay(ctx: Context, fields: Fields) -> None:
     )  # fmt: skip
     ctx.draft.put(ORDER, order_id, order)
     ctx.draft.put(LINES, order_id, Lines(lines))
-    hold(ctx, ctx.sender, FAMILY_NUMBER, order_id, ESCROW, total)
+    hold_parts(ctx, ctx.sender, FAMILY_NUMBER, order_id, ((ESCROW, total),))
     reserve_units(ctx, wanted)
     ctx.schedule(due_ms, order_id, FAMILY_NUMBER)
     ctx.involve(shop.owner)

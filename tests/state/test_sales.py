@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from mgsnode.base.errors import Malformed, Rejected
-from state.tx.accounts import KEYS_EVER, KeysEver
 from state.tx.disputes import DISPUTE
 from state.tx.gateways import ROLE, ROLES, Role
 from state.tx.orders import ORDER, Order
@@ -17,7 +16,16 @@ from tests.state.scenarios.compliance import freeze
 from tests.state.scenarios.orders import shop_fields, terms_fields
 from tests.state.test_orders import completed as with_commission
 from tests.state.test_orders import world_with_commission
-from tests.state.world import DAY_MS, DOLLAR, Person, World, in_block, make_genesis, reason
+from tests.state.world import (
+    DAY_MS,
+    DOLLAR,
+    Person,
+    World,
+    had_keys,
+    in_block,
+    make_genesis,
+    reason,
+)
 
 CARRIER, FRIEND = Person("carrier0"), Person("friend")
 SHORT = {"ship": 60_000, "complete": 300_000, "window": 60_000, "holdback": 2_000}
@@ -329,12 +337,12 @@ def test_abuse_a_shop_picks_a_friendly_arbiter() -> None:
     terms = terms_fields(shop, **SHORT, arbiter=FRIEND.address)
     assert refused(w, SELLER, "shop_terms", *terms) == "ARBITER_NOT_LISTED"
     w.draft.put(ROLE, (ROLES.index("arbiter"), FRIEND.address), Role(0))
-    w.draft.put(KEYS_EVER, FRIEND.address, KeysEver((OP1.address,)))
+    had_keys(w, FRIEND, OP1.address)
     assert reason(w, w.do(SELLER, "shop_open", *friend, also=[OP1])) == "ARBITER_LINKED"
     assert refused(w, SELLER, "shop_terms", *terms) == "ARBITER_LINKED"
     order_id = shipped(w, shop)
     w.do(ALICE, "order_dispute", order_id, "empty box")
-    w.draft.put(KEYS_EVER, ARBITER.address, KeysEver((SELLER.address,)))
+    had_keys(w, ARBITER, SELLER.address)
     buyer = w.dollars(ALICE)
     assert refused(w, ARBITER, "order_rule", order_id, 0) == "ARBITER_LINKED"
     w.pass_ms(120_000)  # nobody may rule any more: it is the buyer's
@@ -348,7 +356,7 @@ def test_abuse_a_shop_completes_at_once() -> None:
     shop = opened(w)
     order_id = shipped(w, shop)
     assert refused(w, SELLER, "order_complete", order_id) == "NOT_BUYER"
-    w.draft.put(KEYS_EVER, CARRIER.address, KeysEver((SELLER.address,)))
+    had_keys(w, CARRIER, SELLER.address)
     assert refused(w, CARRIER, "order_deliver", order_id, "") == "CARRIER_LINKED"
     assert refused(w, SELLER, "order_deliver", order_id, "") == "NOT_CARRIER"
     due_ms = order_of(w, order_id).due_ms
@@ -388,7 +396,7 @@ def test_abuse_the_arbiters_friend_buys_and_is_always_right() -> None:
     """An arbiter linked to the buyer cannot rule, and silence is the buyer's: so it cannot buy."""
     w = world()
     shop = opened(w)
-    w.draft.put(KEYS_EVER, FRIEND.address, KeysEver((ARBITER.address,)))
+    had_keys(w, FRIEND, ARBITER.address)
     tx = w.tx(FRIEND, "order_pay", shop, LINES, *NOTHING)
     assert reason(w, w.block(tx)[0]) == "ARBITER_LINKED"
 

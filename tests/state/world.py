@@ -17,7 +17,7 @@ from state.context import CLOCK, Context, family_ms, pause_of
 from state.draft import Draft
 from state.execute import BlockRun, Outcome, apply_genesis
 from state.registry import Registry, standard_registry
-from state.tx.accounts import account_of, next_nonce
+from state.tx.accounts import ACCOUNT, HAS_LINKS, KEYS_EVER, KeysEver, account_of, next_nonce
 from state.tx.gateways import close_era
 
 DOLLAR = 1_000_000
@@ -230,6 +230,13 @@ def in_block(w: World, *, after_ms: int = 1, times: int = 1, due: bool = True) -
     yield run._ctx
     for event in run._ctx.events:
         w.registry.events[event.name].values.check(event.values)
+
+
+def had_keys(w: World, who: Person, *hashes: bytes) -> None:
+    """As if the account had had keys with these hashes beside its first one."""
+    w.draft.put(KEYS_EVER, who.address, KeysEver(tuple(sorted(hashes))))
+    account = account_of(w.draft, who.address)
+    w.draft.put(ACCOUNT, who.address, account._replace(flags=account.flags | HAS_LINKS))
 
 
 def root_of(height: int) -> bytes:

@@ -13,11 +13,10 @@ from nacl.bindings import (
 
 from mgsnode.base.keys import is_signed_by
 from mgsnode.base.transaction import Transaction, open_transaction, seal, tx_statement
-from state.tx.accounts import KEYS_EVER, KeysEver
 from state.tx.keys import KEYS_EVER_MAX, KEYS_MAX
 from tests.state.scenarios.base import ALICE, BOB, scenario
 from tests.state.scenarios.compliance import freeze
-from tests.state.world import DOLLAR, Person, World, h, people
+from tests.state.world import DOLLAR, Person, World, h, had_keys, people
 
 ONE, TWO, THREE, FOUR = people("key one", "key two", "key three", "key four")
 _ORDER_2 = bytes([0xEC] + [0xFF] * 30 + [0x7F])  # the point (0, -1)
@@ -98,8 +97,7 @@ def replace_the_key_of_a_frozen_account(w: World) -> Transaction:
 
 @scenario("accounts", "TOO_MANY_KEYS")
 def set_more_keys_than_an_account_can_ever_have(w: World) -> Transaction:
-    had = tuple(sorted(h(f"had {number}") for number in range(KEYS_EVER_MAX - KEYS_MAX)))
-    w.draft.put(KEYS_EVER, ALICE.address, KeysEver(had))
+    had_keys(w, ALICE, *(h(f"had {number}") for number in range(KEYS_EVER_MAX - KEYS_MAX)))
     some = people(*(f"more {number}" for number in range(KEYS_MAX)))
     return w.tx(ALICE, "account_set_keys", keys(*some), 1, also=some)
 

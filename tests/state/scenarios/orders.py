@@ -6,7 +6,6 @@ from typing import Any
 
 from mgsnode.base.limits import INT_MAX
 from mgsnode.base.transaction import Transaction
-from state.tx.accounts import KEYS_EVER, KeysEver
 from state.tx.gateways import GATEWAY, ROLE, ROLES
 from state.tx.orders import ORDER
 from state.tx.shops import FIGURES, NO_FIGURES
@@ -29,6 +28,7 @@ from tests.state.world import (
     Person,
     World,
     h,
+    had_keys,
 )
 
 
@@ -418,7 +418,7 @@ def disputed(w: World, order: bytes, why: str = "never came") -> bytes:
 
 def share_key(w: World, one: Person, other: Person) -> None:
     """As if `one` had once had `other`'s key."""
-    w.draft.put(KEYS_EVER, one.address, KeysEver((other.address,)))
+    had_keys(w, one, other.address)
 
 
 @scenario("orders")
