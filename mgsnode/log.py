@@ -60,6 +60,7 @@ def configure_log(level: Level, format_: Format, *, name: str = "") -> None:
         )
     )
     logging.basicConfig(level=max(_LEVELS[level], logging.WARNING), handlers=[handler], force=True)
+    logging.getLogger("mgsnode").setLevel(_LEVELS[level])  # the peer layer's events
 
 
 def _plain(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -221,6 +221,8 @@ class Switch:
             self.counters[f"refused: {refusal.name.lower()}"] += 1
             _log.warning("peer %s refused: %s", info.name, refusal.name.lower())
             return refusal
+        if connection.claimed != self.hello_for(info.name).role:
+            return Bye.ROLE_CHANGED  # ours has, since we said it
         link = self._roster.links[info.name]
         settle_s = self.limits.handshake_s
         if (old := link.open_connection()) is not None:

@@ -9,7 +9,7 @@ import pytest
 
 from mgsnode.base.errors import ConfigError
 from p2p.frames import Channel
-from p2p.hello import MEMBER, OBSERVER
+from p2p.hello import MEMBER, OBSERVER, Bye, Hello
 from p2p.limits import Limits
 from p2p.peer import Connection
 from p2p.roster import Identity
@@ -134,6 +134,27 @@ async def test_a_joiner_starts_as_an_observer_and_becomes_a_member(world: World)
     two.switch.set_members([ada, bob], role=MEMBER)
     await until(lambda: one.switch.send("bob", Channel.CONSENSUS, b"vote"))
     await until(lambda: two.switch.send("ada", Channel.CONSENSUS, b"vote"))
+
+
+async def test_a_role_that_changes_between_the_two_hellos_is_told_anew(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the peer would hold an observer for ever, and with f dead its votes would be missing."""
+    ada, bob = world.member("ada"), world.member("bob")
+    one = await world.start("ada", [ada, bob])
+    two = await world.start("bob", [ada, bob], role=OBSERVER)
+    on_hello, changed = two.switch.on_hello, []
+
+    def late(connection: Connection, hello: Hello) -> Bye | None:
+        if not changed:  # ours is said, theirs not heard yet
+            changed.append(connection.claimed)
+            two.switch.set_members([ada, bob], role=MEMBER)
+        return on_hello(connection, hello)
+
+    monkeypatch.setattr(two.switch, "on_hello", late)
+    await until(lambda: one.switch.send("bob", Channel.CONSENSUS, b"vote"))
+    await until(lambda: two.switch.send("ada", Channel.CONSENSUS, b"vote"))
+    assert changed == [OBSERVER]
 
 
 async def test_who_left_unawares_is_heard_as_an_observer_until_it_knows(world: World) -> None:
