@@ -184,7 +184,7 @@ class Context:
     """
 
     __slots__ = (
-        "draft", "events", "height", "involved", "listed", "live_ms", "object_id",
+        "_pauses", "draft", "events", "height", "involved", "listed", "live_ms", "object_id",
         "params", "rules", "sender", "time_ms",
     )  # fmt: skip
 
@@ -204,6 +204,7 @@ class Context:
         self.time_ms = time_ms
         self.live_ms = live_ms
         self.params = params
+        self._pauses: dict[int, Pause] = {}  # each read once, as the parameters are
         self.open(b"", b"")
 
     def open(self, object_id: bytes, sender: bytes) -> None:
@@ -233,9 +234,21 @@ class Context:
         """Append `object_id` to a list for readers (see `state/README.md`, lists)."""
         self.listed.append((number, owner, object_id))
 
+    def pause(self, family: int) -> Pause:
+        """Whether and how long the family's deadlines stood still."""
+        pause = self._pauses.get(family)
+        if pause is None:
+            pause = self._pauses[family] = pause_of(self.draft, family)
+        return pause
+
+    def set_pause(self, family: int, pause: Pause) -> None:
+        """From here on; governance alone calls it."""
+        self.draft.put(PAUSE, family, pause)
+        self._pauses.pop(family, None)
+
     def now(self, family: int) -> int:
         """The family's own clock in ms: every deadline of the family is a time on it."""
-        return family_ms(pause_of(self.draft, family), self.live_ms)
+        return family_ms(self.pause(family), self.live_ms)
 
     def schedule(self, at_ms: int, object_id: bytes, family: int) -> None:
         """Let the family's due handler have `object_id` when its clock shows `at_ms`."""

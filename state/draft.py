@@ -6,6 +6,7 @@ row is decoded once and, at the end, encoded once. It knows neither blocks nor r
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any, Final, Protocol, TypeVar
 
@@ -17,6 +18,7 @@ R = TypeVar("R")
 Changes = list[tuple[bytes, bytes | None]]  # (state key, value or None: gone), keys rising
 
 _UNSEEN: Final[Any] = object()
+_GONE: Final[Any] = None  # what stands in a draft for a row that it deleted
 _CACHE_RECORDS_MAX: Final = 40_000  # 25 MB: the accounts of twenty full blocks
 
 
@@ -129,8 +131,9 @@ class Draft:
     def __init__(self, parent: Reader) -> None:
         self._parent = parent
         self._records: dict[bytes, Any] = {}  # state key -> record or None, read or written
-        self._written: dict[Table[Any, Any], dict[bytes, None]] = {}
-        self._undo: list[tuple[Table[Any, Any], bytes, Any, bool]] = []
+        self._written: defaultdict[Table[Any, Any], dict[bytes, None]] = defaultdict(dict)
+        # (the table's writes, state key, record before, whether it was written before)
+        self._undo: list[tuple[dict[bytes, None], bytes, Any, bool]] = []
 
     def get(self, table: Table[K, R], key: K) -> R | None:
         """The record under `key`, or None."""
@@ -150,20 +153,16 @@ class Draft:
 
     def put(self, table: Table[K, R], key: K, record: R) -> None:
         """Write `record` under `key`."""
-        self._write(table, table.prefix + table.encode_key(key), record)
+        state_key = table.prefix + table.encode_key(key)
+        records, written = self._records, self._written[table]
+        before = records.get(state_key, _UNSEEN)
+        self._undo.append((written, state_key, before, state_key in written))
+        records[state_key] = record
+        written[state_key] = None
 
     def delete(self, table: Table[K, R], key: K) -> None:
         """Remove the record under `key`; fine if there is none."""
-        self._write(table, table.state_key(key), None)
-
-    def _write(self, table: Table[Any, Any], state_key: bytes, record: Any) -> None:
-        written = self._written.get(table)
-        if written is None:
-            written = self._written[table] = {}
-        before = self._records.get(state_key, _UNSEEN)
-        self._undo.append((table, state_key, before, state_key in written))
-        self._records[state_key] = record
-        written[state_key] = None
+        self.put(table, key, _GONE)
 
     def begin(self) -> None:
         """From here on `rollback` undoes."""
@@ -176,13 +175,13 @@ class Draft:
 
     def rollback(self) -> None:
         """Undo every write since `begin`."""
-        for table, state_key, before, was_written in reversed(self._undo):
+        for written, state_key, before, was_written in reversed(self._undo):
             if before is _UNSEEN:
                 del self._records[state_key]
             else:
                 self._records[state_key] = before
             if not was_written:
-                del self._written[table][state_key]
+                del written[state_key]
         self._undo.clear()
 
     def items(

@@ -164,7 +164,7 @@ class BlockRun:
     def _due_of(self, family: Family, from_ms: int) -> Iterator[tuple[int, bytes, int, int]]:
         """(live time, object id, family, time on its clock) of what has fallen due, in order."""
         ctx, number = self._ctx, family.number
-        pause = pause_of(self._draft, number)
+        pause = ctx.pause(number)
         first_ms = max(
             0, (min(from_ms, pause.since_ms) if pause.is_paused else from_ms) - pause.stood_ms
         )
@@ -236,7 +236,7 @@ class BlockRun:
     def _check_running(self, kind: str) -> None:
         """`FAMILY_PAUSED` where governance has paused the family of this kind."""
         number = self._registry.family_of_kind[kind]
-        if pause_of(self._draft, number).is_paused:
+        if self._ctx.pause(number).is_paused:
             raise Rejected(FAMILY_PAUSED, family=self._registry.family[number].name)
 
     refusal: Rejected | None = None  # the last one met by `apply`, with its facts; for simulation

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
-from mgsnode.base.codec import Value, decode_stored, encode
+from mgsnode.base.codec import decode_stored, encode
 from mgsnode.base.errors import Corrupt
 
 STATE_PREFIX = b"s"
@@ -54,12 +54,13 @@ def pair_key(first: KeyCodec[A], second: KeyCodec[B]) -> KeyCodec[tuple[A, B]]:
     """Two keys in a row; the first has a fixed width. Pairs nest for more."""
     split = first.size
     assert split is not None, "the first of a pair has a fixed width"
-    if first.encode is bytes and second.encode is bytes:
+    encode_first, encode_second = first.encode, second.encode
+    if encode_first is bytes and encode_second is bytes:
         both = cast(Callable[[tuple[A, B]], bytes], b"".join)  # as below, without three calls
         end = None if second.size is None else split + second.size
         return KeyCodec(both, lambda raw: (raw[:split], raw[split:]), end)  # type: ignore[arg-type, return-value]
     return KeyCodec(
-        lambda key: first.encode(key[0]) + second.encode(key[1]),
+        lambda key: encode_first(key[0]) + encode_second(key[1]),
         lambda raw: (first.decode(raw[:split]), second.decode(raw[split:])),
         None if second.size is None else split + second.size,
     )
@@ -72,7 +73,9 @@ class Table(Generic[K, R]):
     by default the fields are taken as they are.
     """
 
-    __slots__ = ("_decode_key", "build", "encode_key", "name", "number", "prefix", "record")
+    __slots__ = (
+        "_decode_key", "build", "encode_key", "encode_record", "name", "number", "prefix", "record",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -88,6 +91,7 @@ class Table(Generic[K, R]):
         self.record = record
         self.prefix = STATE_PREFIX + bytes([number])
         self.build: Callable[[tuple[Any, ...]], R] = build or cast(Any, record)._make
+        self.encode_record: Callable[[R], bytes] = cast(Any, encode)  # the row's value
         self.encode_key = key.encode
         self._decode_key = key.decode
 
@@ -98,10 +102,6 @@ class Table(Generic[K, R]):
     def key_of(self, state_key: bytes) -> K:
         """The record's key from a `state_key` of this table."""
         return self._decode_key(state_key[2:])
-
-    def encode_record(self, record: R) -> bytes:
-        """The row's value."""
-        return encode(cast(Value, record))
 
     def decode_record(self, raw: bytes) -> R:
         """The record of a row's value that we wrote, else `Corrupt`."""

@@ -92,7 +92,7 @@ def apply_attest(ctx: Context, fields: Fields) -> None:
     highest = instant_ms + ctx.params["attestation_ms"]
     if not ctx.time_ms < expires_ms <= highest:
         raise Rejected(BAD_EXPIRY, lowest=ctx.time_ms + 1, highest=highest)
-    entries = {entry[0]: Entry._make(entry) for entry in before.entries}
+    entries = {entry.attestor: entry for entry in before.entries}
     said = entries.get(ctx.sender)
     if said is not None and not (
         amount <= said.amount
@@ -117,7 +117,7 @@ def _in_order(entries: dict[bytes, Entry]) -> tuple[Entry, ...]:
 def _known(ctx: Context, name: str, instant_ms: int, reserve: Reserve) -> Attested:
     """What was said for that instant; nothing yet if it is one that may be attested."""
     known = ctx.draft.get(ATTESTED, (instant_ms, name))
-    if known is not None and known.entries[0][0] != b"":  # nobody adds to the genesis
+    if known is not None and known.entries[0].attestor != b"":  # nobody adds to the genesis
         return known
     trial = trial_at(ctx.draft, name, instant_ms)
     is_old = len(reserve.instants) == INSTANTS_KEPT and instant_ms < reserve.instants[-1]

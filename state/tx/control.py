@@ -16,7 +16,6 @@ from typing import Final
 
 from mgsnode.base.limits import NAME_BYTES_MAX
 from state.context import (
-    PAUSE,
     VERSION,
     Action,
     Context,
@@ -24,7 +23,6 @@ from state.context import (
     Fields,
     Pause,
     Version,
-    pause_of,
     version_of,
 )
 from state.fields import Address, Bool, Choice, Int, Struct, Text
@@ -44,22 +42,21 @@ def _why_not_turn(ctx: Context, name: str, *, pausing: bool) -> Fault | None:
     number = ctx.rules.families.get(name)
     if number is None or name in _NEVER_PAUSED:
         return UNKNOWN_FAMILY, {"family": name}
-    if pause_of(ctx.draft, number).is_paused == pausing:
+    if ctx.pause(number).is_paused == pausing:
         return ALREADY_SO, {"family": name}
     return None
 
 
 def _make_pause(ctx: Context, args: Fields, _source: bytes) -> None:
     number = ctx.rules.families[args[0]]
-    before = pause_of(ctx.draft, number)
-    ctx.draft.put(PAUSE, number, Pause(True, ctx.live_ms, before.stood_ms))
+    ctx.set_pause(number, Pause(True, ctx.live_ms, ctx.pause(number).stood_ms))
 
 
 def _make_resume(ctx: Context, args: Fields, _source: bytes) -> None:
     number = ctx.rules.families[args[0]]
-    before = pause_of(ctx.draft, number)
+    before = ctx.pause(number)
     stood_ms = before.stood_ms + ctx.live_ms - before.since_ms
-    ctx.draft.put(PAUSE, number, Pause(False, 0, stood_ms))
+    ctx.set_pause(number, Pause(False, 0, stood_ms))
 
 
 def _why_not_name(ctx: Context, args: Fields) -> Fault | None:

@@ -112,28 +112,31 @@ def apply_issue(ctx: Context, fields: Fields) -> None:
         raise Rejected(ROOM_EXCEEDED, gateway=name, room=str(room), needed=str(amount))
     reserve, period = reserve_of(ctx.draft, name), period_of(ctx.draft).number
     at_once = amount + (reserve.at_once if reserve.period == period else 0)
+    waits = at_once > ctx.params["issue_threshold"]
     # From here on nothing can fail.
     use_reference(ctx, ISSUED_ON, name, reference)
+    after = change_position(ctx, name, **{"waiting" if waits else "issued": amount})
     issue = Issue(
         gateway=name,
         to=to,
         amount=amount,
         reference=reference,
-        status=WAITING,
+        status=WAITING if waits else ISSUED,
         asked_ms=ctx.time_ms,
-        due_ms=0,
-        closed_ms=0,
+        due_ms=ctx.now(RESERVES) + ctx.params["issue_delay_ms"] if waits else 0,
+        closed_ms=0 if waits else ctx.time_ms,
         room_before=room,
-        room_after=room,
+        room_after=found.limit - after.owed - after.waiting,
         vetoed_by="",
         reason="",
     )
+    ctx.draft.put(ISSUE, ctx.object_id, issue)
     ctx.list_under(ISSUES, name.encode(), ctx.object_id)
-    if at_once <= ctx.params["issue_threshold"]:
-        ctx.draft.put(RESERVE, name, reserve._replace(period=period, at_once=at_once))
-        _create(ctx, ctx.object_id, issue, found)
-    else:
+    if waits:
         _let_wait(ctx, ctx.object_id, issue)
+    else:
+        ctx.draft.put(RESERVE, name, reserve._replace(period=period, at_once=at_once))
+        _hand_out(ctx, issue)
 
 
 def _can_be_counted(ctx: Context, name: str, amount: int) -> bool:
@@ -145,27 +148,26 @@ def _can_be_counted(ctx: Context, name: str, amount: int) -> bool:
 
 
 def _create(ctx: Context, issue_id: bytes, issue: Issue, room: Room) -> None:
-    """The dollars come into being. `room` is what was asked and found to be enough."""
-    name = issue.gateway
-    change_position(ctx, name, issued=issue.amount)
-    mint(ctx, issue.to, issue.amount)
-    after = room._replace(owed=position_of(ctx.draft, name).owed)
+    """What waited comes into being. `room` is what was asked and found to be enough."""
+    after = change_position(ctx, issue.gateway, issued=issue.amount)
+    room_after = room.limit - after.owed - after.waiting
     done = issue._replace(
-        status=ISSUED, closed_ms=ctx.time_ms, room_before=room.room, room_after=after.room
+        status=ISSUED, closed_ms=ctx.time_ms, room_before=room.room, room_after=room_after
     )
     ctx.draft.put(ISSUE, issue_id, done)
-    ctx.emit("dollar_issued", name, issue.to, issue.amount, issue.reference)
+    _hand_out(ctx, done)
+
+
+def _hand_out(ctx: Context, issue: Issue) -> None:
+    mint(ctx, issue.to, issue.amount)
+    ctx.emit("dollar_issued", issue.gateway, issue.to, issue.amount, issue.reference)
 
 
 def _let_wait(ctx: Context, issue_id: bytes, issue: Issue) -> None:
-    due_ms = ctx.now(RESERVES) + ctx.params["issue_delay_ms"]
-    change_position(ctx, issue.gateway, waiting=issue.amount)
-    waiting = issue._replace(due_ms=due_ms, room_after=issue.room_before - issue.amount)
-    ctx.draft.put(ISSUE, issue_id, waiting)
-    ctx.schedule(due_ms, issue_id, RESERVES)
+    ctx.schedule(issue.due_ms, issue_id, RESERVES)
     ctx.list_under(WAITED, b"", issue_id)
     ctx.involve(issue.to)
-    ctx.emit("issue_waiting", issue_id, issue.gateway, issue.to, issue.amount, due_ms)
+    ctx.emit("issue_waiting", issue_id, issue.gateway, issue.to, issue.amount, issue.due_ms)
 
 
 def do_due(ctx: Context, issue_id: bytes) -> None:

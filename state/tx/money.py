@@ -103,15 +103,18 @@ def _add_totals(
     holds: int = 0,
     family: int = 0,
 ) -> None:
-    before = totals_of(ctx.draft)
-    is_locked = family == REDEMPTIONS
+    now_issued, now_burned, in_accounts, in_pool, locked, escrowed = totals_of(ctx.draft)
+    if family == REDEMPTIONS:
+        locked += holds
+    else:
+        escrowed += holds
     after = Totals(
-        before.issued + issued,
-        before.burned + burned,
-        before.balances + balances,
-        before.fee_pool + fee_pool,
-        before.locked + (holds if is_locked else 0),
-        before.escrowed + (0 if is_locked else holds),
+        now_issued + issued,
+        now_burned + burned,
+        in_accounts + balances,
+        in_pool + fee_pool,
+        locked,
+        escrowed,
     )
     ctx.draft.put(TOTALS, b"", after)
 
@@ -156,12 +159,12 @@ def hold_parts(
 
     As several calls of `hold`, at the cost of one.
     """
-    above = tuple(part for part in parts if part[1])
-    total = sum(amount for _, amount in above)
-    if total == 0:
+    above = [part for part in parts if part[1]]
+    if not above:
         return
+    total = sum([amount for _, amount in above])
     _add(ctx, owner, -total)
-    ctx.draft.put(HOLD, (family, object_id), Hold(above))
+    ctx.draft.put(HOLD, (family, object_id), Hold(tuple(above)))
     _add_totals(ctx, balances=-total, holds=total, family=family)
     for purpose, amount in above:
         ctx.emit("dollar_held", owner, object_id, purpose, amount)

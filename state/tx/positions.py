@@ -73,8 +73,8 @@ def position_of(reader: Reader, gateway: str) -> Position:
     return reader.get(POSITION, gateway) or NO_POSITION
 
 
-def change_position(ctx: Context, name: str, **by: int) -> None:
-    """Add to a gateway's sums, by name."""
+def change_position(ctx: Context, name: str, **by: int) -> Position:
+    """Add to a gateway's sums, by name; returns them as they are then."""
     sums = list(position_of(ctx.draft, name))
     for field, more in by.items():
         sums[_PLACE[field]] += more
@@ -82,6 +82,7 @@ def change_position(ctx: Context, name: str, **by: int) -> None:
     assert min(after) >= 0, "no sum of a position falls below zero"
     ctx.draft.put(POSITION, name, after)
     ctx.fire("position_changed", name)
+    return after
 
 
 def use_reference(ctx: Context, purpose: int, gateway: str, reference: bytes) -> None:

@@ -118,7 +118,7 @@ def _check_attested(reader: Reader) -> str | None:
             wrong = _wrong_entry(reader, name, instant_ms, row)
             if wrong:
                 return f"attested of {name} for {instant_ms}: {wrong}"
-            amounts = [entry[1] for entry in row.entries]
+            amounts = [entry.amount for entry in row.entries]
             last = (reserve.last_amount, reserve.last_fiat_out)
             if instant_ms == reserve.last_instant_ms and (
                 last[0] > max(amounts) or last[1] != row.fiat_out
@@ -132,7 +132,7 @@ def _is_rising(values: Sequence[int] | Sequence[bytes]) -> bool:
 
 
 def _wrong_entry(reader: Reader, name: str, instant_ms: int, row: Attested) -> str | None:
-    entries = [Entry._make(entry) for entry in row.entries]
+    entries = row.entries
     if not entries or not _is_rising([entry.attestor for entry in entries]):
         return "its attestors are not in order"
     trial = trial_at(reader, name, instant_ms)

@@ -10,7 +10,7 @@ written by `attestations.py` and `reserves.py`. Part of the reserves family.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from state.context import Params
 from state.draft import Reader
@@ -35,7 +35,7 @@ class Attested(NamedTuple):
     """All that was said of a gateway for one instant."""
 
     fiat_out: int  # O at the instant
-    entries: tuple[tuple[bytes, int, int, bytes], ...]  # `Entry` each, rising by attestor
+    entries: tuple[Entry, ...]  # rising by attestor
 
 
 class Reserve(NamedTuple):
@@ -79,9 +79,14 @@ class Room(NamedTuple):
         return self.limit - self.owed - self.waiting
 
 
+def _build_attested(row: tuple[Any, ...]) -> Attested:
+    fiat_out, entries = row
+    return Attested(fiat_out, tuple(map(Entry._make, entries)))
+
+
 # Key: (instant, gateway).
 ATTESTED: Final[Table[tuple[int, str], Attested]] = Table(
-    209, "reserves/attested", Attested, pair_key(int_key(), text_key())
+    209, "reserves/attested", Attested, pair_key(int_key(), text_key()), _build_attested
 )
 RESERVE: Final[Table[str, Reserve]] = Table(210, "reserves/reserve", Reserve, text_key())
 NO_RESERVE: Final = Reserve((), 0, 0, 0, (), 0, 0)
@@ -111,26 +116,25 @@ def derive_counted(
     for instant_ms in reserve.instants:
         row = reader.get(ATTESTED, (instant_ms, name))
         assert row is not None, "an instant that is kept has its row"
-        entries = [Entry._make(entry) for entry in row.entries]
-        if entries[0].attestor == b"":  # the genesis, alone
-            entries, enough = entries[:1], 1
+        if row.entries[0].attestor == b"":  # the genesis, alone
+            entries, enough = [row.entries[0]], 1
         else:
-            entries = [e for e in entries if is_listed(reader, ATTESTOR, e.attestor)]
+            entries = [e for e in row.entries if is_listed(reader, ATTESTOR, e.attestor)]
             enough = needed
         if len(entries) < enough:
             continue
         left = [entry for entry in entries if time_ms < entry.expires_ms]
         if len(left) < enough:
             return Counted(instant_ms, 0, 0, row.fiat_out)
-        amounts = sorted((entry.amount for entry in left), reverse=True)
-        until = sorted((entry.expires_ms for entry in left), reverse=True)
+        amounts = sorted([entry.amount for entry in left], reverse=True)
+        until = sorted([entry.expires_ms for entry in left], reverse=True)
         return Counted(instant_ms, amounts[enough - 1], until[enough - 1], row.fiat_out)
     return NOTHING
 
 
 def announced_after(reserve: Reserve, instant_ms: int) -> int:
     """W: the withdrawals that an attestation of this instant need not have seen."""
-    return sum(amount for by_ms, amount in reserve.withdrawals if by_ms > instant_ms)
+    return sum([amount for by_ms, amount in reserve.withdrawals if by_ms > instant_ms])
 
 
 def room_of(reader: Reader, params: Params, name: str, time_ms: int) -> Room:

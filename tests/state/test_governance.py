@@ -207,6 +207,28 @@ def test_a_parameter_changes_for_the_very_block() -> None:
     assert w.broken_laws() == []
 
 
+def test_a_pause_begins_and_ends_with_the_very_block() -> None:
+    w = world()
+    paused: list[int] = []
+
+    def ask_until(height: int) -> None:
+        while w.height < height:
+            receipt = w.do(ALICE, "dollar_redeem", "nobody", DOLLAR, "USD", bytes(32), ())
+            reason = w.registry.refusal_name(receipt.code)
+            assert reason in ("FAMILY_PAUSED", "UNKNOWN_GATEWAY")
+            if reason == "FAMILY_PAUSED":
+                paused.append(w.height)
+
+    begins, ends = w.height + 5, w.height + 10
+    pass_by_all(w, "pause", ("redemptions",), begins)
+    ask_until(begins)
+    assert paused == [begins]
+    pass_by_all(w, "resume", ("redemptions",), ends)  # two blocks
+    ask_until(ends)
+    assert paused == [begins, *range(begins + 3, ends)]
+    assert w.broken_laws() == []
+
+
 def test_what_cannot_be_done_any_more_fails_and_says_why() -> None:
     w = world()
     height = w.height + 20
