@@ -181,11 +181,14 @@ class Context:
        Deadlines of a family run on its own clock, `now(family)`: the live clock less its pauses.
     2. `object_id` is the txid of the transaction, or the id of what fell due.
     3. What was emitted, involved and listed counts only if the transaction succeeds.
+    4. `totals` are the dollar's as far as the block has come, None before it has moved any: they
+       change with every movement and become a row once, at the block's end. `tx/money.py` alone
+       knows what they mean; what a refused transaction changed is taken back with its writes.
     """
 
     __slots__ = (
         "_pauses", "draft", "events", "height", "involved", "listed", "live_ms", "object_id",
-        "params", "rules", "sender", "time_ms",
+        "params", "rules", "sender", "time_ms", "totals",
     )  # fmt: skip
 
     def __init__(
@@ -204,6 +207,7 @@ class Context:
         self.time_ms = time_ms
         self.live_ms = live_ms
         self.params = params
+        self.totals: tuple[int, ...] | None = None
         self._pauses: dict[int, Pause] = {}  # each read once, as the parameters are
         self.open(b"", b"")
 

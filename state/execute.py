@@ -56,7 +56,7 @@ from state.tx.accounts import (
     signing_keys,
 )
 from state.tx.gateways import chain_of
-from state.tx.money import collect_fees
+from state.tx.money import collect_fees, write_totals
 
 Begin: TypeAlias = Callable[[Context], Iterator[bytes]]
 LIVE_STEP_MS_MAX: Final = 60_000  # the live clock's share of a longer gap: outages take no time
@@ -115,6 +115,7 @@ class BlockRun:
             rules=registry.rules,
         )
         self._fees = 0
+        self._totals: tuple[int, ...] | None = None  # before the last transaction
         self._done: list[_Done] = []
         self._due_done: list[_Done] = []
         self._listed: list[tuple[int, bytes, bytes]] = []
@@ -208,6 +209,7 @@ class BlockRun:
         body = tx.body
         ctx, draft = self._ctx, self._draft
         draft.begin()
+        self._totals = ctx.totals
         kind, fee, sender = check_envelope(
             self._registry, draft, self._params, tx, time_ms=ctx.time_ms, is_signed=is_signed
         )
@@ -221,7 +223,7 @@ class BlockRun:
             kind.apply(ctx, body.fields)
             receipt = Receipt(tx.txid, 0, fee, tuple(ctx.events))
         except Rejected as refusal:
-            draft.rollback()
+            self.undo()
             ctx.open(tx.txid, body.sender)
             _spend(draft, tx, sender, fee)
             receipt = Receipt(tx.txid, refusal.code, fee, ())
@@ -242,13 +244,15 @@ class BlockRun:
     refusal: Rejected | None = None  # the last one met by `apply`, with its facts; for simulation
 
     def undo(self) -> None:
-        """Take back the transaction that `apply` broke on."""
+        """Take back what the last transaction wrote and moved."""
         self._draft.rollback()
+        self._ctx.totals = self._totals
 
     def finish(self) -> Outcome:
-        """The block's fees into the pool, and everything that was recorded."""
+        """The block's fees into the pool, the totals, and everything that was recorded."""
         if self._fees:
             collect_fees(self._ctx, self._fees)
+        write_totals(self._ctx)
         done = [*self._done, *self._due_done]
         return Outcome(
             receipts=tuple(item.receipt for item in done),
@@ -366,6 +370,7 @@ def apply_genesis(registry: Registry, draft: Draft, genesis: Genesis) -> None:
     for family in registry.families:
         if family.genesis is not None:
             family.genesis(ctx, genesis)
+    write_totals(ctx)
 
 
 def apply_carried(registry: Registry, draft: Draft, genesis: Genesis) -> None:
@@ -393,6 +398,7 @@ def apply_carried(registry: Registry, draft: Draft, genesis: Genesis) -> None:
     for family in registry.families:
         if family.carry is not None:
             family.carry(ctx, genesis)
+    write_totals(ctx)
 
 
 def check_params(registry: Registry, reader: Reader) -> str | None:

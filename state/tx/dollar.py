@@ -26,6 +26,7 @@ from state.tx.money import (
     Totals,
     check_balance,
     mint,
+    totals_now,
     totals_of,
     transfer,
 )
@@ -73,7 +74,7 @@ def _apply_genesis(ctx: Context, genesis: Genesis) -> None:
         issued = position.issued + given.dollar
         if issued > caps[given.issuer]:
             raise ConfigError(f"{where}.dollar goes beyond the cap of {given.issuer}")
-        if totals_of(ctx.draft).issued + given.dollar > INT_MAX:
+        if totals_now(ctx).issued + given.dollar > INT_MAX:
             raise ConfigError(f"{where}.dollar goes beyond what the dollar can count")
         ctx.draft.put(POSITION, given.issuer, position._replace(issued=issued))
         mint(ctx, given.address, given.dollar)

@@ -32,7 +32,7 @@ from state.tx.gateways import (
     operated_by,
     standing_of,
 )
-from state.tx.money import mint, totals_of
+from state.tx.money import mint, totals_now
 from state.tx.periods import period_of
 from state.tx.positions import (
     ISSUED_ON,
@@ -143,7 +143,7 @@ def _can_be_counted(ctx: Context, name: str, amount: int) -> bool:
     position = position_of(ctx.draft, name)
     return (
         position.issued + position.waiting + amount <= ISSUED_MAX
-        and totals_of(ctx.draft).issued + amount <= INT_MAX
+        and totals_now(ctx).issued + amount <= INT_MAX
     )
 
 

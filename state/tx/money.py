@@ -1,7 +1,8 @@
 """The movers: the only code that changes where a micro-dollar stands. Part of the dollar family.
 
 Every micro-dollar stands in exactly one place: an account, the fee pool, or a hold (family,
-object, purpose). The totals are moved with it, so that they are never counted. Movers cannot
+object, purpose). The totals are moved with it, so that they are never counted, and written once
+at the end of a block: every payment of a block would write the same row otherwise. Movers cannot
 fail: whoever calls one has asked first (`check_balance`, `held`); that is asserted here. Other
 families call them and write none of these tables.
 """
@@ -53,8 +54,20 @@ NO_TOTALS: Final = Totals(0, 0, 0, 0, 0, 0)
 
 
 def totals_of(reader: Reader) -> Totals:
-    """The totals at this point. Within a block, the fees of that block are not in them yet."""
+    """The totals between blocks."""
     return reader.get(TOTALS, b"") or NO_TOTALS
+
+
+def totals_now(ctx: Context) -> Totals:
+    """The totals within a block, at this point; the fees of the block are not in them yet."""
+    return totals_of(ctx.draft) if ctx.totals is None else Totals._make(ctx.totals)
+
+
+def write_totals(ctx: Context) -> None:
+    """What the block has moved becomes the row; nothing happens where it moved nothing."""
+    if ctx.totals is not None:
+        ctx.draft.put(TOTALS, b"", totals_now(ctx))
+        ctx.totals = None
 
 
 def held(reader: Reader, family: int, object_id: bytes, purpose: int) -> int:
@@ -103,20 +116,14 @@ def _add_totals(
     holds: int = 0,
     family: int = 0,
 ) -> None:
-    now_issued, now_burned, in_accounts, in_pool, locked, escrowed = totals_of(ctx.draft)
+    ever, gone, in_accounts, in_pool, locked, escrowed = ctx.totals or totals_of(ctx.draft)
     if family == REDEMPTIONS:
         locked += holds
     else:
         escrowed += holds
-    after = Totals(
-        now_issued + issued,
-        now_burned + burned,
-        in_accounts + balances,
-        in_pool + fee_pool,
-        locked,
-        escrowed,
-    )
-    ctx.draft.put(TOTALS, b"", after)
+    ctx.totals = (
+        ever + issued, gone + burned, in_accounts + balances, in_pool + fee_pool, locked, escrowed,
+    )  # fmt: skip
 
 
 def transfer(ctx: Context, sender: bytes, outputs: Sequence[tuple[bytes, int, str]]) -> None:
@@ -255,7 +262,7 @@ def release_to_pool(ctx: Context, family: int, object_id: bytes, purpose: int, a
 
 def pay_from_pool(ctx: Context, to: bytes, amount: int) -> None:
     """Fee pool to account: the gateways' shares at the end of a period."""
-    assert totals_of(ctx.draft).fee_pool >= amount
+    assert totals_now(ctx).fee_pool >= amount
     _add(ctx, to, amount)
     _add_totals(ctx, balances=amount, fee_pool=-amount)
 

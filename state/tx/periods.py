@@ -25,7 +25,7 @@ from state.fields import Amount, Int, Struct, gateway_name
 from state.registry import EventSpec, Family, Law
 from state.table import Table, bytes_key, int_key
 from state.tx.gateways import ACTIVE, GATEWAY, standing_of
-from state.tx.money import pay_from_pool, totals_of
+from state.tx.money import pay_from_pool, totals_now
 
 FAMILY_NUMBER: Final = 14
 _DAY_MS: Final = 24 * 3_600_000
@@ -94,7 +94,7 @@ def _share_fees(ctx: Context, closed: Closed) -> None:
     ]
     if len(entitled) < ctx.params["fee_sharers_min"]:
         return
-    share = totals_of(ctx.draft).fee_pool // len(entitled)
+    share = totals_now(ctx).fee_pool // len(entitled)
     if share == 0:
         return
     for name, row in entitled:

@@ -15,7 +15,7 @@ from state.execute import apply_genesis
 from state.fields import Struct
 from state.registry import Family, Kind, Registry, standard_registry
 from state.tx.accounts import ACCOUNT, Account, account_of, next_nonce
-from state.tx.money import transfer
+from state.tx.money import hold, transfer
 from tests.state.scenarios.base import ALICE, BOB, SELLER, new_world
 from tests.state.world import DOLLAR, FEE_MAX, Nothing, Person, World, h, make_genesis, reason
 
@@ -306,6 +306,7 @@ def test_a_kind_that_refuses_after_it_wrote_still_leaves_nothing() -> None:
 
     def late(ctx: Any, _fields: Any) -> None:
         transfer(ctx, ALICE.address, [(BOB.address, DOLLAR, "")])
+        hold(ctx, ALICE.address, 90, ctx.object_id, 1, DOLLAR)
         ctx.draft.delete(ACCOUNT, SELLER.address)
         ctx.draft.put(ACCOUNT, h("new"), Account(5, 0, (), (), 1, 0))
         ctx.list_under(1, b"", ctx.object_id)

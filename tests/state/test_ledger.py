@@ -31,6 +31,7 @@ from state.proof import check_proof
 from state.registry import Family, Kind, Registry, standard_registry
 from state.tx.accounts import ACCOUNT
 from state.tx.gateways import GATEWAY
+from state.tx.money import mint
 from state.tx.orders import ALL_SHOPS, OF_BUYER, OF_SHOP
 from state.tx.redemptions import BY_HOLDER
 from tests.state.scenarios.base import ALICE, ARBITER, BOB, LINES, NOTHING, OP1, SELLER
@@ -385,6 +386,7 @@ def broken_registry() -> Registry:
 
     def bug(ctx: Any, _fields: Any) -> None:
         ctx.draft.put(ACCOUNT, BOB.address, ctx.draft.get(ACCOUNT, ALICE.address))
+        mint(ctx, ALICE.address, 1)
         raise ZeroDivisionError
 
     def suspend(ctx: Any, _fields: Any) -> None:

@@ -228,6 +228,7 @@ def in_block(w: World, *, after_ms: int = 1, times: int = 1, due: bool = True) -
         run = BlockRun(w.registry, w.draft, height=w.height, time_ms=w.time_ms, due=due)
     run._ctx.open(digest(b"mgs/test", b"block %d" % w.height), b"")
     yield run._ctx
+    run.finish()
     for event in run._ctx.events:
         w.registry.events[event.name].values.check(event.values)
 
