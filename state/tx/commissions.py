@@ -126,9 +126,14 @@ def second_of(sale: Sale, commission: int) -> int:
     return commission * sale.second_bps // BPS if sale.recruiter else 0
 
 
-def _order_and_shop(ctx: Context, order_id: bytes) -> tuple[Order, Shop]:
+def _order(ctx: Context, order_id: bytes) -> Order:
     order = ctx.draft.get(ORDER, order_id)
     assert order is not None, "the hook names one"
+    return order
+
+
+def _order_and_shop(ctx: Context, order_id: bytes) -> tuple[Order, Shop]:
+    order = _order(ctx, order_id)
     shop = ctx.draft.get(SHOP, order.shop)
     assert shop is not None
     return order, shop
@@ -247,10 +252,10 @@ def is_far(reader: Reader, recruiter: bytes, buyer: bytes, owner: bytes) -> bool
 
 def on_refunded(ctx: Context, order_id: bytes, amount: int) -> None:
     """Before final less is promised; after it what was earned on the amount is owed back."""
-    sale = ctx.draft.get(SALE, order_id)
+    order = _order(ctx, order_id)
+    sale = ctx.draft.get(SALE, order_id) if order.is_referred else None
     if sale is None or sale.status == VOID:
         return
-    order, _ = _order_and_shop(ctx, order_id)
     if sale.status == EARNED:
         _reverse(ctx, order_id, order, sale, amount)
         return
@@ -278,10 +283,10 @@ def _promise_more(
 
 def on_final(ctx: Context, order_id: bytes) -> None:
     """The sale stands: its commission is paid, less what is owed at this shop."""
-    sale = ctx.draft.get(SALE, order_id)
+    order, shop = _order_and_shop(ctx, order_id)
+    sale = ctx.draft.get(SALE, order_id) if order.is_referred else None
     if sale is None:
         return
-    order, shop = _order_and_shop(ctx, order_id)
     kept = order.total - order.refunded
     _promise_more(ctx, order, sale, -promised(sale.share_bp, kept))
     if not are_unlinked(ctx.draft, order.buyer, shop.owner, sale.distributor):
@@ -385,7 +390,7 @@ def do_due(ctx: Context, order_id: bytes) -> None:
     """A sale leaves the window of growth."""
     sale = ctx.draft.get(SALE, order_id)
     assert sale is not None and sale.due_ms, "only sales in the window are scheduled"
-    order, _ = _order_and_shop(ctx, order_id)
+    order = _order(ctx, order_id)
     kept = order.total - order.refunded if sale.status == EARNED else 0
     drop_sale(ctx, sale.distributor, order.buyer, order.total, kept)
     ctx.draft.put(SALE, order_id, sale._replace(due_ms=0))

@@ -24,7 +24,7 @@ from state.context import Context, Fields, is_scheduled
 from state.draft import Reader
 from state.table import Table, bytes_key, pair_key, text_key
 from state.tx.accounts import check_free, is_linked
-from state.tx.money import HOLD, check_balance, hold_parts, release, release_to_pool
+from state.tx.money import HOLD, check_balance, hold_parts, release, split_hold
 from state.tx.orders import (
     CANCELLED,
     COMPLETED,
@@ -175,10 +175,18 @@ def open_of(reader: Reader, category: str, scene: str = ALL_SCENES) -> Open:
     return reader.get(OPEN, open_key(category, scene)) or NO_OPEN
 
 
-def _add_open(ctx: Context, demand: Demand, **by: int) -> None:
+def _add_open(
+    ctx: Context, demand: Demand, *, demands: int = 0, units: int = 0, counted: int = 0
+) -> None:
+    """More open demand in the demand's scene and category, or less: `units`, of them `counted`."""
+    if not (demands or units or counted):
+        return
+    value = counted * demand.price
     for scene in (demand.scene, ALL_SCENES):
         row = open_of(ctx.draft, demand.category, scene)
-        changed = row._replace(**{name: getattr(row, name) + more for name, more in by.items()})
+        changed = Open(
+            row.demands + demands, row.open + units, row.counted + counted, row.value + value
+        )
         ctx.draft.put(OPEN, open_key(demand.category, scene), changed)
 
 
@@ -190,8 +198,11 @@ def _move(
     by_open: int,
     by_pledged: int,
     by_fulfilled: int = 0,
+    backer: Backer | None = None,
 ) -> Backing:
-    """Change a backing and every figure that follows from it; give back what its deposit frees."""
+    """Change a backing and every figure that follows from it; `backer`: its record as it has
+    changed already, needed where the backing can be over by this.
+    """
     after = backing._replace(open=backing.open + by_open, pledged=backing.pledged + by_pledged)
     demand = ctx.draft.get(DEMAND, backing.demand)
     assert demand is not None and min(after.open, after.pledged) >= 0
@@ -203,19 +214,17 @@ def _move(
         fulfilled=demand.fulfilled + by_fulfilled,
     )
     ctx.draft.put(DEMAND, backing.demand, demand)
-    _add_open(ctx, demand, open=by_open, counted=counted, value=counted * demand.price)
+    _add_open(ctx, demand, units=by_open, counted=counted)
     if after.left == 0:
-        after = _close(ctx, backing_id, after)
+        assert backer is not None, "only who withdraws, is served or waits too long comes to an end"
+        still = tuple(other for other in backer.open if other != backing_id)
+        backer = backer._replace(open=still)
+        ctx.unschedule(after.due_ms, backing_id, COMMUNITY)
+        after = after._replace(due_ms=0)
+    if backer is not None:
+        ctx.draft.put(BACKER, backing.backer, backer)
     ctx.draft.put(BACKING, backing_id, after)
     return after
-
-
-def _close(ctx: Context, backing_id: bytes, backing: Backing) -> Backing:
-    backer = backer_of(ctx.draft, backing.backer)
-    still = tuple(other for other in backer.open if other != backing_id)
-    ctx.draft.put(BACKER, backing.backer, backer._replace(open=still))
-    ctx.unschedule(backing.due_ms, backing_id, COMMUNITY)
-    return backing._replace(due_ms=0)
 
 
 # Posting, backing, withdrawing --------------------------------------------------------------
@@ -231,7 +240,7 @@ def apply_demand_post(ctx: Context, fields: Fields) -> None:
         raise Rejected(DEMAND_BOUNDS, lowest=1, highest=quantity)
     deposit_bp = ctx.params["demand_deposit_bp"]
     deposit = _deposit_for(price, own, deposit_bp)
-    _check_backing(ctx, deposit)
+    backer = _check_backing(ctx, deposit)
     # From here on nothing can fail.
     demand_id = ctx.object_id
     demand = Demand(
@@ -239,13 +248,11 @@ def apply_demand_post(ctx: Context, fields: Fields) -> None:
         deposit_bp=deposit_bp, due_ms=ctx.now(COMMUNITY) + lasts_ms, posted_ms=ctx.time_ms,
         open=0, counted=0, pledged=0, fulfilled=0, backers=0, offers=0,
     )  # fmt: skip
-    ctx.draft.put(DEMAND, demand_id, demand)
-    _add_open(ctx, demand, demands=1)
     ctx.list_under(ALL_DEMANDS, b"", demand_id)
     ctx.list_under(OF_CATEGORY, category.encode(), demand_id)
     ctx.list_under(OF_POSTER, ctx.sender, demand_id)
     ctx.emit("demand_posted", demand_id, ctx.sender, category, scene, price, quantity)
-    _back(ctx, demand_id, demand, own, deposit)
+    _back(ctx, demand_id, demand, own, deposit, backer, demands=1)
 
 
 def _deposit_for(price: int, quantity: int, deposit_bp: int) -> int:
@@ -256,11 +263,14 @@ def _deposit_for(price: int, quantity: int, deposit_bp: int) -> int:
     return deposit
 
 
-def _check_backing(ctx: Context, deposit: int) -> None:
+def _check_backing(ctx: Context, deposit: int) -> Backer:
+    """The sender's record as a backer, if it may back with this deposit."""
     check_free(ctx.draft, ctx.sender)
-    if len(backer_of(ctx.draft, ctx.sender).open) >= BACKINGS_MAX:
+    backer = backer_of(ctx.draft, ctx.sender)
+    if len(backer.open) >= BACKINGS_MAX:
         raise Rejected(TOO_MANY_BACKINGS, highest=BACKINGS_MAX)
     check_balance(ctx.draft, ctx.sender, deposit)
+    return backer
 
 
 def _open_demand(ctx: Context, demand_id: bytes) -> Demand:
@@ -277,26 +287,40 @@ def apply_demand_back(ctx: Context, fields: Fields) -> None:
     if ctx.draft.get(BACKED, (demand_id, ctx.sender)) is not None:
         raise Rejected(BACKED_ALREADY)
     deposit = _deposit_for(demand.price, quantity, demand.deposit_bp)
-    _check_backing(ctx, deposit)
+    backer = _check_backing(ctx, deposit)
     # From here on nothing can fail.
-    _back(ctx, demand_id, demand, quantity, deposit)
+    _back(ctx, demand_id, demand, quantity, deposit, backer)
 
 
-def _back(ctx: Context, demand_id: bytes, demand: Demand, quantity: int, deposit: int) -> None:
-    backing_id, backer_row = ctx.object_id, backer_of(ctx.draft, ctx.sender)
+def _back(
+    ctx: Context,
+    demand_id: bytes,
+    demand: Demand,
+    quantity: int,
+    deposit: int,
+    backer: Backer,
+    *,
+    demands: int = 0,
+) -> None:
+    """Write the sender's backing and what follows from it; `demands`: 1 where the demand is new."""
+    backing_id = ctx.object_id
+    is_counted = backer.finals > 0
+    counted = quantity if is_counted else 0
     backing = Backing(
-        demand=demand_id, backer=ctx.sender, quantity=quantity, open=0, pledged=0, deposit=deposit,
-        counted=backer_row.finals > 0, due_ms=demand.due_ms,
+        demand=demand_id, backer=ctx.sender, quantity=quantity, open=quantity, pledged=0,
+        deposit=deposit, counted=is_counted, due_ms=demand.due_ms,
     )  # fmt: skip
-    ctx.draft.put(DEMAND, demand_id, demand._replace(backers=demand.backers + 1))
-    ctx.draft.put(BACKED, (demand_id, ctx.sender), Backed(backing_id))
-    changed = backer_row._replace(
-        backed=backer_row.backed + quantity, open=(*backer_row.open, backing_id)
+    ctx.draft.put(BACKING, backing_id, backing)
+    backed = demand._replace(
+        open=demand.open + quantity, counted=demand.counted + counted, backers=demand.backers + 1
     )
+    ctx.draft.put(DEMAND, demand_id, backed)
+    _add_open(ctx, demand, demands=demands, units=quantity, counted=counted)
+    ctx.draft.put(BACKED, (demand_id, ctx.sender), Backed(backing_id))
+    changed = backer._replace(backed=backer.backed + quantity, open=(*backer.open, backing_id))
     ctx.draft.put(BACKER, ctx.sender, changed)
     hold_parts(ctx, ctx.sender, COMMUNITY, backing_id, ((DEPOSIT, deposit),))
     ctx.schedule(demand.due_ms, backing_id, COMMUNITY)
-    _move(ctx, backing_id, backing, by_open=quantity, by_pledged=0)
     ctx.involve(demand.poster)
     ctx.list_under(BACKINGS_OF, ctx.sender, backing_id)
     ctx.emit("demand_backed", demand_id, backing_id, ctx.sender, quantity, deposit)
@@ -313,13 +337,21 @@ def apply_demand_withdraw(ctx: Context, fields: Fields) -> None:
         raise Rejected(NOT_BACKED)
     # From here on nothing can fail.
     units = backing.open
-    after = _move(ctx, backed.backing, backing, by_open=-units, by_pledged=0)
+    backer = backer_of(ctx.draft, ctx.sender)
+    backer = backer._replace(withdrawn=backer.withdrawn + units)
+    after = _move(ctx, backed.backing, backing, by_open=-units, by_pledged=0, backer=backer)
     freed = backing.held - after.held
     lost = freed // EARLY_PARTS
-    release_to_pool(ctx, COMMUNITY, backed.backing, DEPOSIT, lost)
-    release(ctx, COMMUNITY, backed.backing, DEPOSIT, ctx.sender, freed - lost)
-    backer = backer_of(ctx.draft, ctx.sender)
-    ctx.draft.put(BACKER, ctx.sender, backer._replace(withdrawn=backer.withdrawn + units))
+    split_hold(
+        ctx,
+        COMMUNITY,
+        backed.backing,
+        DEPOSIT,
+        to=ctx.sender,
+        paid=freed - lost,
+        pooled=lost,
+        kept=(),
+    )
     ctx.emit("demand_withdrawn", demand_id, backed.backing, units, lost)
 
 
@@ -347,8 +379,15 @@ def do_due(ctx: Context, backing_id: bytes) -> None:
     backing = ctx.draft.get(BACKING, backing_id)
     assert backing is not None
     backer = backer_of(ctx.draft, backing.backer)
-    ctx.draft.put(BACKER, backing.backer, backer._replace(expired=backer.expired + backing.open))
-    after = _move(ctx, backing_id, backing, by_open=-backing.open, by_pledged=-backing.pledged)
+    backer = backer._replace(expired=backer.expired + backing.open)
+    after = _move(
+        ctx,
+        backing_id,
+        backing,
+        by_open=-backing.open,
+        by_pledged=-backing.pledged,
+        backer=backer,
+    )
     release(ctx, COMMUNITY, backing_id, DEPOSIT, backing.backer, backing.held - after.held)
     ctx.emit("demand_expired", backing.demand, backing_id, backing.open)
 
@@ -377,20 +416,32 @@ def on_paid(ctx: Context, order_id: bytes, order: Order) -> None:
     ctx.emit("demand_pledged", order.demand[0], backed.backing, units)
 
 
+def _pledge_of(ctx: Context, order_id: bytes) -> Pledge | None:
+    """What the order serves of a demand; costs nothing for those that name none."""
+    order = ctx.draft.get(ORDER, order_id)
+    assert order is not None, "the hook names one"
+    return ctx.draft.get(PLEDGE, order_id) if order.demand else None
+
+
 def on_completed(ctx: Context, order_id: bytes) -> None:
     """The order fulfils what it pledged: that part of the deposit goes back."""
-    pledge = ctx.draft.get(PLEDGE, order_id)
+    pledge = _pledge_of(ctx, order_id)
     if pledge is None:
         return
     ctx.draft.delete(PLEDGE, order_id)
     backing = ctx.draft.get(BACKING, pledge.backing)
     assert backing is not None
     backer = backer_of(ctx.draft, backing.backer)
-    kept = backer._replace(fulfilled=backer.fulfilled + pledge.quantity)
-    ctx.draft.put(BACKER, backing.backer, kept)
+    backer = backer._replace(fulfilled=backer.fulfilled + pledge.quantity)
     units = min(backing.pledged, pledge.quantity)  # none is left where the demand has expired
     after = _move(
-        ctx, pledge.backing, backing, by_open=0, by_pledged=-units, by_fulfilled=pledge.quantity
+        ctx,
+        pledge.backing,
+        backing,
+        by_open=0,
+        by_pledged=-units,
+        by_fulfilled=pledge.quantity,
+        backer=backer,
     )
     release(ctx, COMMUNITY, pledge.backing, DEPOSIT, backing.backer, backing.held - after.held)
     ctx.emit("demand_fulfilled", backing.demand, pledge.backing, pledge.quantity)
@@ -398,7 +449,7 @@ def on_completed(ctx: Context, order_id: bytes) -> None:
 
 def on_refunded(ctx: Context, order_id: bytes, _amount: int) -> None:
     """An order that came to nothing opens again what it pledged, unless the demand is over."""
-    pledge = ctx.draft.get(PLEDGE, order_id)
+    pledge = _pledge_of(ctx, order_id)
     order = ctx.draft.get(ORDER, order_id)
     if pledge is None or order is None or order.status not in (CANCELLED, REFUNDED_WHOLE):
         return
@@ -427,7 +478,7 @@ def on_final(ctx: Context, order_id: bytes) -> None:
         ctx.draft.put(BACKING, backing_id, backing._replace(counted=True))
         demand = demand._replace(counted=demand.counted + backing.open)
         ctx.draft.put(DEMAND, backing.demand, demand)
-        _add_open(ctx, demand, counted=backing.open, value=backing.open * demand.price)
+        _add_open(ctx, demand, counted=backing.open)
 
 
 # Laws ---------------------------------------------------------------------------------------

@@ -74,7 +74,7 @@ def apply_dispute(ctx: Context, fields: Fields) -> None:
     left_ms = order.due_ms - now_ms
     dispute = Dispute(reason, ctx.time_ms, left_ms, ASKED, 0, is_silent=False, ended_ms=0)
     ctx.draft.put(DISPUTE, order_id, dispute)
-    ctx.draft.put(ORDER, order_id, order._replace(status=DISPUTED, due_ms=due_ms))
+    ctx.draft.put(ORDER, order_id, order.but(status=DISPUTED, due_ms=due_ms))
     before = figures_of(ctx.draft, order.shop)
     ctx.draft.put(FIGURES, order.shop, before._replace(disputes=before.disputes + 1))
     ctx.list_under(OF_ARBITER, order.arbiter, order_id)
@@ -85,7 +85,7 @@ def apply_dispute(ctx: Context, fields: Fields) -> None:
 
 def _before_dispute(order: Order) -> Order:
     """The order as it stood, without a deadline."""
-    return order._replace(status=COMPLETED if order.completed_ms else SHIPPED, due_ms=0)
+    return order.but(status=COMPLETED if order.completed_ms else SHIPPED, due_ms=0)
 
 
 def _open_dispute(ctx: Context, order_id: bytes) -> Dispute:
@@ -158,7 +158,7 @@ def _resume(ctx: Context, order_id: bytes, order: Order, dispute: Dispute) -> No
     """The clock goes on where it stood."""
     due_ms = ctx.now(FAMILY_NUMBER) + dispute.left_ms
     set_due(ctx, order_id, order.due_ms, due_ms)
-    ctx.draft.put(ORDER, order_id, _before_dispute(order)._replace(due_ms=due_ms))
+    ctx.draft.put(ORDER, order_id, _before_dispute(order).but(due_ms=due_ms))
 
 
 def check_dispute(reader: Reader, order_id: bytes, order: Order) -> str | None:

@@ -275,7 +275,7 @@ def _ship(
 ) -> None:
     due_ms = ctx.now(FAMILY_NUMBER) + order.complete_after_ms
     set_due(ctx, order_id, order.due_ms, due_ms)
-    shipped = order._replace(
+    shipped = order.but(
         status=SHIPPED,
         due_ms=due_ms,
         shipped_ms=ctx.time_ms,
@@ -304,7 +304,7 @@ def apply_deliver(ctx: Context, fields: Fields) -> None:
     sooner_ms = ctx.now(FAMILY_NUMBER) + ctx.params["order_delivered_ms"]
     due_ms = min(order.due_ms, sooner_ms)
     set_due(ctx, order_id, order.due_ms, due_ms)
-    ctx.draft.put(ORDER, order_id, order._replace(due_ms=due_ms, delivered_ms=ctx.time_ms))
+    ctx.draft.put(ORDER, order_id, order.but(due_ms=due_ms, delivered_ms=ctx.time_ms))
     ctx.involve(order.buyer)
     ctx.involve(shop.owner)
     ctx.emit("order_delivered", order_id, ctx.sender, reference)
@@ -321,7 +321,7 @@ def apply_extend(ctx: Context, fields: Fields) -> None:
     # From here on nothing can fail.
     due_ms = order.due_ms + ctx.params["order_extend_ms"]
     set_due(ctx, order_id, order.due_ms, due_ms)
-    ctx.draft.put(ORDER, order_id, order._replace(due_ms=due_ms, is_extended=True))
+    ctx.draft.put(ORDER, order_id, order.but(due_ms=due_ms, is_extended=True))
     ctx.involve(shop.owner)
     ctx.emit("order_extended", order_id, due_ms)
 
@@ -352,7 +352,7 @@ def _do_due(ctx: Context, order_id: bytes) -> None:
     buyer.
     """
     order, shop = order_and_shop(ctx, order_id)
-    order = order._replace(due_ms=0)  # the queue has let go of it
+    order = order.but(due_ms=0)  # the queue has let go of it
     if order.status == PAID:
         cancel(ctx, order_id, order, shop)
     elif order.status == SHIPPED:

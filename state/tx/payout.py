@@ -45,7 +45,6 @@ from state.tx.sales import (
     set_due,
     shares,
     units_left,
-    with_commission,
 )
 from state.tx.shops import (
     BPS,
@@ -68,7 +67,7 @@ def set_commission(ctx: Context, order_id: bytes, bps: int) -> None:
     order = ctx.draft.get(ORDER, order_id)
     assert order is not None and order_id == ctx.object_id, "only while it is being paid"
     assert 0 <= bps <= COMMISSION_BP_MAX
-    ctx.draft.put(ORDER, order_id, with_commission(order, bps))
+    ctx.draft.put(ORDER, order_id, order.but(commission_bp=bps, is_referred=True))
 
 
 def pay_commission(ctx: Context, order_id: bytes, to: bytes, amount: int) -> None:
@@ -79,7 +78,7 @@ def pay_commission(ctx: Context, order_id: bytes, to: bytes, amount: int) -> Non
     order = ctx.draft.get(ORDER, order_id)
     assert order is not None and order.status == FINAL, "only while it becomes final"
     release(ctx, FAMILY_NUMBER, order_id, COMMISSION, to, amount)
-    ctx.draft.put(ORDER, order_id, order._replace(commission=order.commission + amount))
+    ctx.draft.put(ORDER, order_id, order.but(commission=order.commission + amount))
 
 
 # Outcomes; each writes the order's row before its hook ---------------------------------------
@@ -90,7 +89,7 @@ def cancel(ctx: Context, order_id: bytes, order: Order, shop: Shop) -> None:
     left = order.kept
     set_due(ctx, order_id, order.due_ms, 0)
     release(ctx, FAMILY_NUMBER, order_id, ESCROW, order.buyer, left)
-    cancelled = order._replace(
+    cancelled = order.but(
         status=CANCELLED,
         due_ms=0,
         refunded=order.total,
@@ -132,7 +131,7 @@ def complete(ctx: Context, order_id: bytes, order: Order, shop: Shop) -> None:
     )
     due_ms = ctx.now(FAMILY_NUMBER) + order.return_window_ms
     set_due(ctx, order_id, order.due_ms, due_ms)
-    completed = order._replace(
+    completed = order.but(
         status=COMPLETED, due_ms=due_ms, fee=fee, to_shop=to_shop, completed_ms=ctx.time_ms
     )
     ctx.draft.put(ORDER, order_id, completed)
@@ -153,7 +152,7 @@ def finalise(ctx: Context, order_id: bytes, order: Order, shop: Shop) -> None:
     holdback = held(ctx.draft, FAMILY_NUMBER, order_id, HOLDBACK)
     commission = held(ctx.draft, FAMILY_NUMBER, order_id, COMMISSION)
     release(ctx, FAMILY_NUMBER, order_id, HOLDBACK, shop.owner, holdback)
-    final = order._replace(
+    final = order.but(
         status=FINAL, due_ms=0, to_shop=order.to_shop + holdback, closed_ms=ctx.time_ms
     )
     ctx.draft.put(ORDER, order_id, final)
@@ -177,7 +176,7 @@ def _give_rest(ctx: Context, order_id: bytes, owner: bytes) -> None:
     release(ctx, FAMILY_NUMBER, order_id, COMMISSION, owner, left)
     order = ctx.draft.get(ORDER, order_id)
     assert order is not None
-    ctx.draft.put(ORDER, order_id, order._replace(to_shop=order.to_shop + left))
+    ctx.draft.put(ORDER, order_id, order.but(to_shop=order.to_shop + left))
 
 
 # Refunds: the caller fires `refunded` ---------------------------------------------------------
@@ -200,10 +199,10 @@ def refund_escrow(ctx: Context, order_id: bytes, order: Order, amount: int) -> O
     """Before completion it all comes out of the escrow; a whole refund closes the order."""
     release(ctx, FAMILY_NUMBER, order_id, ESCROW, order.buyer, amount)
     refunded = order.refunded + amount
-    after = order._replace(refunded=refunded, from_escrow=order.from_escrow + amount)
+    after = order.but(refunded=refunded, from_escrow=order.from_escrow + amount)
     if refunded == order.total:
         set_due(ctx, order_id, order.due_ms, 0)
-        after = after._replace(status=REFUNDED_WHOLE, due_ms=0, closed_ms=ctx.time_ms)
+        after = after.but(status=REFUNDED_WHOLE, due_ms=0, closed_ms=ctx.time_ms)
     ctx.draft.put(ORDER, order_id, after)
     count_refund(ctx, after, amount)
     return after
@@ -224,7 +223,7 @@ def refund_after(
         to_shop -= from_shop
     parts = ((COMMISSION, commission), (HOLDBACK, holdback))
     release_parts(ctx, FAMILY_NUMBER, order_id, parts, order.buyer)
-    changed = order._replace(
+    changed = order.but(
         refunded=order.refunded + amount,
         from_escrow=order.from_escrow + commission + holdback,
         to_shop=to_shop,
@@ -272,10 +271,10 @@ def split(
     is_new = after.completed_ms > 0 and not order.completed_ms
     if after.completed_ms:
         due_ms = ctx.now(FAMILY_NUMBER) + 1
-        after = after._replace(status=RULED, due_ms=due_ms)
+        after = after.but(status=RULED, due_ms=due_ms)
         set_due(ctx, order_id, 0, due_ms)
     else:
-        after = after._replace(status=REFUNDED_WHOLE, closed_ms=ctx.time_ms)
+        after = after.but(status=REFUNDED_WHOLE, closed_ms=ctx.time_ms)
     ctx.draft.put(ORDER, order_id, after)
     _count_ruling(ctx, after, given, is_new=is_new, is_lost=is_lost)
     if given:
@@ -293,7 +292,7 @@ def _divide_escrow(
     given = order.kept * buyer_bp // BPS
     kept = order.kept - given
     release(ctx, FAMILY_NUMBER, order_id, ESCROW, order.buyer, given)
-    given_back = order._replace(
+    given_back = order.but(
         refunded=order.refunded + given, from_escrow=order.from_escrow + given, ruled=given
     )
     if not kept:
@@ -310,7 +309,7 @@ def _divide_escrow(
         pooled=fee,
         kept=((COMMISSION, commission),),
     )
-    return given_back._replace(fee=fee, to_shop=to_shop, completed_ms=ctx.time_ms), given
+    return given_back.but(fee=fee, to_shop=to_shop, completed_ms=ctx.time_ms), given
 
 
 def _divide_held(
@@ -325,7 +324,7 @@ def _divide_held(
     parts = ((COMMISSION, given - from_holdback), (HOLDBACK, from_holdback))
     release_parts(ctx, FAMILY_NUMBER, order_id, parts, order.buyer)
     release(ctx, FAMILY_NUMBER, order_id, HOLDBACK, shop.owner, left)
-    after = order._replace(
+    after = order.but(
         refunded=order.refunded + given,
         from_escrow=order.from_escrow + given,
         ruled=given,

@@ -7,7 +7,7 @@ Part of the orders family: `payout.py` moves the money, `orders.py` is the way o
 from __future__ import annotations
 
 from itertools import chain, repeat
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from mgsnode.base.errors import Rejected
 from state.context import Context
@@ -67,6 +67,13 @@ class Order(NamedTuple):
     delivered_ms: int  # a carrier signed it
     carrier: tuple[bytes, ...]  # who signed the dispatch: () or one
 
+    def but(self, **changed: Any) -> Order:
+        """The order with these fields changed: `_replace` takes twice as long on so many."""
+        values = list(self)
+        for name, value in changed.items():
+            values[_PLACE[name]] = value
+        return Order._make(values)
+
     @property
     def kept(self) -> int:
         """K: what the shop keeps, its fee and shares included."""
@@ -83,17 +90,7 @@ class Order(NamedTuple):
         return self.status in (COMPLETED, DISPUTED) and self.completed_ms > 0
 
 
-_COMMISSION_BP: Final = Order._fields.index("commission_bp")
-_IS_REFERRED: Final = Order._fields.index("is_referred")
-
-
-def with_commission(order: Order, bps: int) -> Order:
-    """The order as a referred one. Every referred payment comes by: `_replace` takes three times
-    as long on so many fields.
-    """
-    values = list(order)
-    values[_COMMISSION_BP], values[_IS_REFERRED] = bps, True
-    return Order._make(values)
+_PLACE: Final = {name: place for place, name in enumerate(Order._fields)}
 
 
 class OrderLine(NamedTuple):
