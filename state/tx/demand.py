@@ -342,16 +342,8 @@ def apply_demand_withdraw(ctx: Context, fields: Fields) -> None:
     after = _move(ctx, backed.backing, backing, by_open=-units, by_pledged=0, backer=backer)
     freed = backing.held - after.held
     lost = freed // EARLY_PARTS
-    split_hold(
-        ctx,
-        COMMUNITY,
-        backed.backing,
-        DEPOSIT,
-        to=ctx.sender,
-        paid=freed - lost,
-        pooled=lost,
-        kept=(),
-    )
+    paid = ((ctx.sender, freed - lost),)
+    split_hold(ctx, COMMUNITY, backed.backing, DEPOSIT, paid=paid, pooled=lost)
     ctx.emit("demand_withdrawn", demand_id, backed.backing, units, lost)
 
 

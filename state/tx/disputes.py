@@ -135,7 +135,7 @@ def rule(
         outcome=outcome, buyer_bp=buyer_bp, is_silent=is_silent, ended_ms=ctx.time_ms
     )
     ctx.draft.put(DISPUTE, order_id, ruled)
-    given = split(ctx, order_id, _before_dispute(order), shop, buyer_bp, is_lost=is_lost)
+    given = split(ctx, order_id, order, shop, buyer_bp, is_lost=is_lost)
     ctx.involve(order.buyer)
     ctx.involve(shop.owner)
     ctx.emit("order_ruled", order_id, buyer_bp, given, is_silent)

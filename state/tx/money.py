@@ -223,17 +223,18 @@ def split_hold(
     object_id: bytes,
     purpose: int,
     *,
-    to: bytes,
-    paid: int,
-    pooled: int,
-    kept: Sequence[tuple[int, int]],
+    paid: Sequence[tuple[bytes, int]],
+    pooled: int = 0,
+    kept: Sequence[tuple[int, int]] = (),
 ) -> None:
-    """Of what is held for `purpose`: `paid` to an account, `pooled` to the fee pool, and each
-    (purpose, amount) of `kept` on to another purpose; with one write of the hold and the totals.
+    """Of what is held for `purpose`: each (to, amount) of `paid` to an account, `pooled` to the
+    fee pool, and each (purpose, amount) of `kept` on to another purpose; with one write of the
+    hold and the totals.
     """
     hold = ctx.draft.get(HOLD, (family, object_id))
     parts = dict(hold.parts) if hold else {}
-    left = parts.pop(purpose, 0) - paid - pooled - sum(amount for _, amount in kept)
+    total = sum([amount for _, amount in paid])
+    left = parts.pop(purpose, 0) - total - pooled - sum([amount for _, amount in kept])
     assert left >= 0, "a hold was not asked for before it was taken from"
     for place, amount in ((purpose, left), *kept):
         if amount:
@@ -244,11 +245,12 @@ def split_hold(
         ctx.draft.delete(HOLD, (family, object_id))
     if pooled:
         ctx.emit("dollar_pooled", object_id, purpose, pooled)
-    if paid:
-        _add(ctx, to, paid)
-        ctx.emit("dollar_released", object_id, purpose, to, paid)
-    if paid or pooled:
-        _add_totals(ctx, balances=paid, fee_pool=pooled, holds=-paid - pooled, family=family)
+    for to, amount in paid:
+        if amount:
+            _add(ctx, to, amount)
+            ctx.emit("dollar_released", object_id, purpose, to, amount)
+    if total or pooled:
+        _add_totals(ctx, balances=total, fee_pool=pooled, holds=-total - pooled, family=family)
 
 
 def release_to_pool(ctx: Context, family: int, object_id: bytes, purpose: int, amount: int) -> None:

@@ -25,6 +25,8 @@ orders family.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from state.context import Context
 from state.tx.batches import free_units
 from state.tx.money import held, release, release_parts, split_hold, transfer
@@ -124,8 +126,7 @@ def complete(ctx: Context, order_id: bytes, order: Order, shop: Shop) -> None:
         FAMILY_NUMBER,
         order_id,
         ESCROW,
-        to=shop.owner,
-        paid=to_shop,
+        paid=((shop.owner, to_shop),),
         pooled=fee,
         kept=((COMMISSION, commission), (HOLDBACK, holdback)),
     )
@@ -257,46 +258,57 @@ def count_refund(ctx: Context, order: Order, amount: int) -> None:
 # Rulings -----------------------------------------------------------------------------------
 
 
+class _Division(NamedTuple):
+    """What a ruling moves out of the escrow."""
+
+    given: int  # to the buyer
+    fee: int
+    to_shop: int
+
+
 def split(
     ctx: Context, order_id: bytes, order: Order, shop: Shop, buyer_bp: int, *, is_lost: bool
 ) -> int:
     """Buyer and shop get their parts of what is in escrow; returns the buyer's part.
 
-    `order` is as it stood before the dispute, its deadline none. Whoever earns a commission
-    waits for *final*, which comes in the next block; where the shop keeps nothing of an order
-    that was not completed, it is refunded whole instead.
+    The queue has let go of the order. Whoever earns a commission waits for *final*, which comes
+    in the next block; where the shop keeps nothing of an order that was not completed, it is
+    refunded whole instead.
     """
-    divide = _divide_held if order.completed_ms else _divide_escrow
-    after, given = divide(ctx, order_id, order, shop, buyer_bp)
-    is_new = after.completed_ms > 0 and not order.completed_ms
-    if after.completed_ms:
-        due_ms = ctx.now(FAMILY_NUMBER) + 1
-        after = after.but(status=RULED, due_ms=due_ms)
-        set_due(ctx, order_id, 0, due_ms)
-    else:
-        after = after.but(status=REFUNDED_WHOLE, closed_ms=ctx.time_ms)
+    was_completed = order.completed_ms > 0
+    divide = _divide_held if was_completed else _divide_escrow
+    given, fee, to_shop = divide(ctx, order_id, order, shop, buyer_bp)
+    is_new = not was_completed and order.kept > given
+    is_sale = was_completed or is_new
+    due_ms = ctx.now(FAMILY_NUMBER) + 1 if is_sale else 0
+    set_due(ctx, order_id, 0, due_ms)
+    after = order.but(
+        status=RULED if is_sale else REFUNDED_WHOLE,
+        due_ms=due_ms,
+        refunded=order.refunded + given,
+        from_escrow=order.from_escrow + given,
+        ruled=given,
+        fee=order.fee + fee,
+        to_shop=order.to_shop + to_shop,
+        completed_ms=ctx.time_ms if is_new else order.completed_ms,
+        closed_ms=0 if is_sale else ctx.time_ms,
+    )
     ctx.draft.put(ORDER, order_id, after)
     _count_ruling(ctx, after, given, is_new=is_new, is_lost=is_lost)
     if given:
         ctx.fire("refunded", order_id, given)
     if is_new:
-        ctx.emit("order_completed", order_id, after.kept, after.fee, after.unspent, 0)
+        ctx.emit("order_completed", order_id, after.kept, fee, after.unspent, 0)
         ctx.fire("completed", order_id)
     return given
 
 
 def _divide_escrow(
     ctx: Context, order_id: bytes, order: Order, shop: Shop, buyer_bp: int
-) -> tuple[Order, int]:
+) -> _Division:
     """Before completion all of K is in escrow: what the buyer does not get is a sale."""
     given = order.kept * buyer_bp // BPS
     kept = order.kept - given
-    release(ctx, FAMILY_NUMBER, order_id, ESCROW, order.buyer, given)
-    given_back = order.but(
-        refunded=order.refunded + given, from_escrow=order.from_escrow + given, ruled=given
-    )
-    if not kept:
-        return given_back, given
     fee, commission, _ = shares(order, kept, network_fee(order, kept))
     to_shop = kept - fee - commission
     split_hold(
@@ -304,33 +316,26 @@ def _divide_escrow(
         FAMILY_NUMBER,
         order_id,
         ESCROW,
-        to=shop.owner,
-        paid=to_shop,
+        paid=((order.buyer, given), (shop.owner, to_shop)),
         pooled=fee,
         kept=((COMMISSION, commission),),
     )
-    return given_back.but(fee=fee, to_shop=to_shop, completed_ms=ctx.time_ms), given
+    return _Division(given, fee, to_shop)
 
 
 def _divide_held(
     ctx: Context, order_id: bytes, order: Order, shop: Shop, buyer_bp: int
-) -> tuple[Order, int]:
+) -> _Division:
     """After completion commission and hold-back are; the commission shrinks as by any refund."""
     held_now = held_shares(order, order.kept)
     given = (held_now.commission + held_now.holdback) * buyer_bp // BPS
     less = held_now.commission - held_shares(order, order.kept - given).commission
     from_holdback = min(held_now.holdback, given - less)
     left = held_now.holdback - from_holdback
-    parts = ((COMMISSION, given - from_holdback), (HOLDBACK, from_holdback))
-    release_parts(ctx, FAMILY_NUMBER, order_id, parts, order.buyer)
-    release(ctx, FAMILY_NUMBER, order_id, HOLDBACK, shop.owner, left)
-    after = order.but(
-        refunded=order.refunded + given,
-        from_escrow=order.from_escrow + given,
-        ruled=given,
-        to_shop=order.to_shop + left,
-    )
-    return after, given
+    release(ctx, FAMILY_NUMBER, order_id, COMMISSION, order.buyer, given - from_holdback)
+    paid = ((order.buyer, from_holdback), (shop.owner, left))
+    split_hold(ctx, FAMILY_NUMBER, order_id, HOLDBACK, paid=paid)
+    return _Division(given, 0, left)
 
 
 def _count_ruling(ctx: Context, order: Order, given: int, *, is_new: bool, is_lost: bool) -> None:
