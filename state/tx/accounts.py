@@ -143,12 +143,16 @@ def check_memo(reader: Reader, to: bytes, memo: str) -> None:
         raise Rejected(MEMO_MISSING, to=to.hex())
 
 
-def is_linked(reader: Reader, one: bytes, other: bytes) -> bool:
-    """Whether two accounts share a key, ever did, or one recruited the other (ground rule 9).
-
-    An account is linked to itself.
+def is_linked(reader: Reader, one: bytes, *others: bytes) -> bool:
+    """Whether the account shares a key with one of the others, ever did, or one of the two
+    recruited the other (ground rule 9). An account is linked to itself.
     """
-    return any_linked(reader, one, other)
+    flags = account_of(reader, one).flags
+    for other in others:
+        flags |= account_of(reader, other).flags
+    if not flags & HAS_LINKS:
+        return one in others
+    return any(any_linked(reader, one, other) for other in others)
 
 
 def any_linked(reader: Reader, *accounts: bytes) -> bool:

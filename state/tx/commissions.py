@@ -247,7 +247,7 @@ def second_level(
 
 def is_far(reader: Reader, recruiter: bytes, buyer: bytes, owner: bytes) -> bool:
     """Whether the recruiter is linked to neither buyer nor owner."""
-    return not (is_linked(reader, recruiter, buyer) or is_linked(reader, recruiter, owner))
+    return not is_linked(reader, recruiter, buyer, owner)
 
 
 def on_refunded(ctx: Context, order_id: bytes, amount: int) -> None:

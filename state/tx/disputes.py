@@ -20,7 +20,6 @@ from mgsnode.base.errors import Rejected
 from state.context import Context, Fields
 from state.draft import Reader
 from state.table import Table, bytes_key
-from state.tx.accounts import is_linked
 from state.tx.payout import split
 from state.tx.sales import (
     COMPLETED,
@@ -34,7 +33,7 @@ from state.tx.sales import (
     order_and_shop,
     set_due,
 )
-from state.tx.shops import ARBITER_LINKED, BPS, FIGURES, Shop, check_arbiter, figures_of
+from state.tx.shops import BPS, FIGURES, Shop, check_arbiter, figures_of
 
 NOT_ARBITER: Final = (218, "NOT_ARBITER")
 DISPUTED_BEFORE: Final = (219, "DISPUTED_BEFORE")
@@ -116,9 +115,7 @@ def apply_rule(ctx: Context, fields: Fields) -> None:
     if order.arbiter != ctx.sender:
         raise Rejected(NOT_ARBITER)
     check_status(ctx, order, DISPUTED)
-    check_arbiter(ctx.draft, order.arbiter, shop.owner, shop.gateway)
-    if is_linked(ctx.draft, order.arbiter, order.buyer):
-        raise Rejected(ARBITER_LINKED)
+    check_arbiter(ctx.draft, order.arbiter, shop.gateway, shop.owner, order.buyer)
     # From here on nothing can fail.
     rule(ctx, order_id, order, shop, buyer_bp, is_silent=False)
 

@@ -138,15 +138,14 @@ def check_owner(ctx: Context, shop: Shop) -> None:
         raise Rejected(NOT_SHOP)
 
 
-def check_arbiter(reader: Reader, arbiter: bytes, owner: bytes, gateway: str) -> None:
-    """`ARBITER_NOT_LISTED`, or `ARBITER_LINKED` to the shop or to who operates its gateway."""
+def check_arbiter(reader: Reader, arbiter: bytes, gateway: str, *parties: bytes) -> None:
+    """`ARBITER_NOT_LISTED`, or `ARBITER_LINKED` to a party or to who operates the gateway."""
     if not is_listed(reader, ARBITER, arbiter):
         raise Rejected(ARBITER_NOT_LISTED)
     row = reader.get(GATEWAY, gateway)
     assert row is not None, "a gateway is never removed"
-    for other in (owner, row.operator):
-        if is_linked(reader, arbiter, other):
-            raise Rejected(ARBITER_LINKED)
+    if is_linked(reader, arbiter, row.operator, *parties):
+        raise Rejected(ARBITER_LINKED)
 
 
 def _check_terms(ctx: Context, times: tuple[int, ...], bps: tuple[int, ...]) -> None:
@@ -165,7 +164,7 @@ def apply_shop_open(ctx: Context, fields: Fields) -> None:
     gateway = ctx.require(GATEWAY, gateway_, UNKNOWN_GATEWAY, gateway=gateway_)
     check_active(gateway_, gateway)
     _check_terms(ctx, (ship, complete, window), (holdback_bp, commission_bp))
-    check_arbiter(ctx.draft, arbiter, ctx.sender, gateway_)
+    check_arbiter(ctx.draft, arbiter, gateway_, ctx.sender)
     # From here on nothing can fail.
     shop = Shop(
         owner=ctx.sender,
@@ -199,7 +198,7 @@ def apply_shop_terms(ctx: Context, fields: Fields) -> None:
     shop = ctx.require(SHOP, shop_id, UNKNOWN_SHOP)
     check_owner(ctx, shop)
     _check_terms(ctx, (ship, complete, window), (holdback_bp, commission_bp))
-    check_arbiter(ctx.draft, arbiter, shop.owner, shop.gateway)
+    check_arbiter(ctx.draft, arbiter, shop.gateway, shop.owner)
     # From here on nothing can fail.
     from_ms = ctx.now(_FAMILY) + ctx.params["shop_notice_ms"]
     coming = ((from_ms, fields[1:]),)
