@@ -367,7 +367,7 @@ class Fuzz:
 
     def goes_well(self, run: BlockRun, kind: Kind, fields: tuple[Any, ...], who: Person) -> bool:
         """Whether it would now; nothing of it stays."""
-        draft = self.w.draft
+        draft, totals = self.w.draft, run._ctx.totals
         draft.begin()
         run._ctx.open(h(f"probe {self.dice.random()}"), who.address)
         try:
@@ -378,6 +378,7 @@ class Fuzz:
             return False
         finally:
             draft.rollback()
+            run._ctx.totals = totals
 
     def transaction(self, run: BlockRun) -> Transaction | None:
         dice, w = self.dice, self.w
