@@ -143,6 +143,7 @@ def _of_others(story: Story, said: dict[str, Any]) -> list[_Row]:
     slack = ending.rewarded  # each is rounded once
     for role, (least, most) in expected.rewards.items():
         found = ending.rewards_by[role]
+        least = 0 if ending.cut else least
         if not least - slack <= found <= most + slack:
             rows.append((f"reward as {role}", found, f"{least} to {most}"))
     return rows

@@ -29,6 +29,7 @@ from mgsnode.demo.stage import Stage
 from mgsnode.devnet import dev_key
 
 _PAGE: Final = 100  # accounts asked for at once, and leaders of a period
+_PERIODS_MAX: Final = 500  # of an account's rewards, as many as one answer holds
 
 
 class Leader(NamedTuple):
@@ -65,6 +66,7 @@ class Ending:
         self.rewards_by: Counter[str] = Counter()  # by role
         self.rewarded = 0  # accounts and periods with a reward
         self.claims = 0
+        self.cut: list[int] = []  # periods whose offer was less than their fees could earn
         self._stage = stage
         self._replay = replay
 
@@ -199,16 +201,21 @@ class Ending:
         earners += [(dev_key(name), stage.home) for name in DISTRIBUTORS]
         earners += [(customer_key(who), at) for who, at in stage.customers.items()]
         claims: list[tuple[SigningKey, Place, int]] = []
+        periods: set[int] = set()
         for start in range(0, len(earners), _PAGE):
             some = earners[start : start + _PAGE]
             answers = await stage.clients[stage.home.node].batch(
-                [("reward_list", {"account": stage.address(key)}) for key, _ in some]
+                [
+                    ("reward_list", {"account": stage.address(key), "limit": _PERIODS_MAX})
+                    for key, _ in some
+                ]
             )
             for (key, at), answer in zip(some, answers, strict=True):
                 if isinstance(answer, Exception):
                     raise answer
                 for item in answer["items"]:
                     self.rewarded += 1
+                    periods.add(item["period"])
                     self.rewards_by.update({k: int(v) for k, v in item["parts"].items()})
                     if int(item["claimable"]):
                         self.rewards += int(item["claimable"])
@@ -222,3 +229,16 @@ class Ending:
         self.claims = len(claims)
         if sum(self.rewards_by.values()) != self.rewards:
             raise Failed("what was claimed is not what was earned")
+        await self._find_cut(sorted(periods))
+
+    async def _find_cut(self, periods: list[int]) -> None:
+        """The periods whose sales were more than what can be mined in one rewards in full."""
+        for period in periods:
+            mining = (await self._stage.ask("token_info", period=period))["mining"]
+            worth = int(mining["fees"]) * int(mining["kappa"]) // DOLLAR
+            if worth > int(mining["offer"]):
+                self.cut.append(period)
+                self.left_out.append(
+                    f"period {period} could not reward all its sales in full: "
+                    "rewards are checked to be no more than that"
+                )

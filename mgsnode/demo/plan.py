@@ -5,14 +5,18 @@ Pure: it follows from the trade and the number of gateways alone.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
+from mgsnode.base.errors import ConfigError
 from mgsnode.base.genesis import Genesis
 from mgsnode.base.hashing import digest
 from mgsnode.base.keys import SigningKey
+from mgsnode.base.limits import INT_MAX
 from mgsnode.devnet import HOLDERS, DevAccount, dev_key
 from mgsnode.trade import Trade
+from state.tx.goods import UNITS_MAX
 
 MERCHANT: Final = "merchant"
 SHOP_NAME: Final = "The Online Retailer"
@@ -50,6 +54,9 @@ CHEAT_AGAIN: Final = "mallory-again"  # the same person's second account
 POCKET: Final = 100 * DOLLAR  # what those who are no customers hold from the genesis
 REDEEMED_SHARE: Final = 4  # the shop redeems one part in four of its takings
 _CAP_LOWEST: Final = 10_000_000 * DOLLAR
+_CAP_TIMES: Final = 3  # what is bought, its refunds, and deposits, capital and fees beside
+GROSS_MAX: Final = 1_000_000_000_000 * DOLLAR
+assert _CAP_TIMES * GROSS_MAX < INT_MAX // 2  # all sums of the chain fit
 _CODES: Final = {
     "Australia": "AU", "Austria": "AT", "EIRE": "IE", "France": "FR", "Germany": "DE",
     "Japan": "JP", "Netherlands": "NL", "Norway": "NO", "Switzerland": "CH",
@@ -100,7 +107,21 @@ def merchant_key() -> SigningKey:
 
 def cap_of(trade: Trade) -> int:
     """What each gateway of the demo may owe: enough, were it to issue everything."""
-    return max(_CAP_LOWEST, 2 * trade.gross)
+    return max(_CAP_LOWEST, _CAP_TIMES * trade.gross)
+
+
+def check_size(trade: Trade) -> None:
+    """`ConfigError` where a trade is more than one chain can hold."""
+    if trade.gross > GROSS_MAX:
+        raise ConfigError(
+            f"the trade: all orders together cost more than {GROSS_MAX // DOLLAR:,} dollars"
+        )
+    units: Counter[str] = Counter()
+    for order in trade.orders:
+        for line in order.lines:
+            units[line.sku] += line.quantity
+    if max(units.values()) > UNITS_MAX:
+        raise ConfigError(f"the trade: more than {UNITS_MAX:,} units of one stock code are sold")
 
 
 def whole_cents(amount: int) -> int:

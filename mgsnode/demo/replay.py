@@ -16,15 +16,16 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from mgsnode.demo.plan import Place, customer_key, serving, whole_cents
-from mgsnode.demo.script import VOTES_EACH, Said
+from mgsnode.demo.script import DEPOSIT_BP, VOTES_EACH, Said
 from mgsnode.demo.stage import NO_ID, Stage
 from mgsnode.devnet import dev_key
 from mgsnode.trade import Order, Refund
+from state.tx.demand import BPS
 
 IN_FLIGHT: Final = 320  # orders and refunds at a time: a few hundred transactions, a block's worth
-_CLAIMS: Final = 10  # periods in which a customer may have earned something
-_BPS: Final = 10_000
-_DEPOSIT_BP: Final = 500  # of a demand, as the chain asks
+_CLAIMS: Final = 6  # periods in which a customer may earn something whatever it buys
+_CLAIMS_OF_ORDER: Final = 2  # and more with each order: when it is final, when a review of it leads
+_PERIOD_LARGE: Final = 1 << 20  # its encoding is as long as any we shall claim for
 _FEE_OF_DEMAND: Final = 10_000  # micro-dollars, far more than asking for something costs
 
 Told = Callable[[Order | Refund], None]
@@ -91,11 +92,13 @@ class Replay:
                 ),
             ]
             key = customer_key(customer)
+            claims = _CLAIMS_OF_ORDER
             if (customer, gateway) not in needs:
                 distributor = stage.address(key)  # as long as any other
                 acts.append(("refer_bind", {"distributor": distributor, "shop": NO_ID}))
                 acts += [("review_vote", {"review": NO_ID, "helpful": True})] * VOTES_EACH
-                acts += [("token_claim", {"period": _CLAIMS})] * _CLAIMS
+                claims += _CLAIMS
+            acts += [("token_claim", {"period": _PERIOD_LARGE})] * claims
             needs[customer, gateway] += order.total + self._deposit(order.number)
             for kind, fields in acts:
                 needs[customer, gateway] += stage.wallet.fee_bound(key, kind, fields)
@@ -104,7 +107,7 @@ class Replay:
     def _deposit(self, number: int) -> int:
         """What an order's buyer leaves for its part of the demand, and the fee of asking."""
         units = self._backed.get(number, 0)
-        deposit = -(-self._stage.script.wanted.price * units * _DEPOSIT_BP // _BPS)
+        deposit = -(-self._stage.script.wanted.price * units * DEPOSIT_BP // BPS)
         return deposit + _FEE_OF_DEMAND if units else 0
 
     async def fund(self, customer: str, place: Place) -> None:

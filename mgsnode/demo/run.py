@@ -14,7 +14,7 @@ from mgsnode.base.errors import Corrupt
 from mgsnode.client import Client
 from mgsnode.demo.check import Agreed, compare_nodes, differences, read_said
 from mgsnode.demo.courier import Courier, Failed
-from mgsnode.demo.plan import PARAMS, POCKET, cap_of, places_of, pockets
+from mgsnode.demo.plan import PARAMS, POCKET, cap_of, check_size, places_of, pockets
 from mgsnode.demo.screen import Screen
 from mgsnode.demo.script import write_script
 from mgsnode.demo.stage import Stage
@@ -53,6 +53,7 @@ def load_files(options: Options) -> tuple[Trade, tuple[Opinion, ...]]:
     shipped = files("mgsnode").joinpath("data")
     with as_file(shipped.joinpath(TRADE_FILE)) as path:
         trade = read_trade(options.data or path, rate)
+    check_size(trade)
     with as_file(shipped.joinpath(REVIEWS_FILE)) as path:
         return trade, read_reviews(options.reviews or path)
 
@@ -106,7 +107,7 @@ def run(
 def _audit(net: Localnet, index: int, height: int, screen: Screen) -> AuditResult:
     """Stop one node and replay what it stored."""
     net.stop_node(index)
-    screen.phase(f"audit of {net.nodes[index].name}: blocks replayed", height)
+    screen.phase(f"audit of {net.nodes[index].name}", height)
 
     def on(what: str, done: int, of: int) -> None:
         if what == "replay":
@@ -126,9 +127,9 @@ async def _tell(net: Localnet, trade: Trade, opinions: tuple[Opinion, ...], scre
         places = places_of(net.genesis)
         story = Story(Stage(trade, script, places, wallet, courier, clients))
         await courier.run(story.tell(screen, net.genesis))
-        screen.phase(f"{len(clients)} nodes compared, block by block", 1)
+        screen.phase(f"{len(clients)} nodes compared", 1)
         agreed = await compare_nodes(clients)
-        screen.step(note=f"height {agreed.height}, the same on all")
+        screen.step(note=f"alike to height {agreed.height}")
         said = await read_said(clients[-1], story)
         wrong = differences(story, said, sum(a.dollar for a in net.genesis.accounts))
         if wrong:

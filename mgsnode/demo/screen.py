@@ -8,10 +8,12 @@ from typing import IO, Final, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 _LINE_EVERY_S: Final = 2.0
 _MICRO: Final = 1_000_000
+_BAR: Final = 10  # with it a phase of 28 letters and a note of 22 fit into 80 columns
+_NAME: Final = 24  # letters of a name that a file gives
 
 
 class Screen:
@@ -22,10 +24,11 @@ class Screen:
         self._live = self._console.is_terminal
         self._bar = Progress(
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(bar_width=_BAR),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[note]}"),
+            # Where there is no room for all of it the notes are wrapped and nothing is cut.
+            TextColumn("{task.fields[note]}", table_column=Column()),
             console=self._console,
             disable=not self._live,
         )
@@ -81,6 +84,12 @@ class Screen:
         for name, value in rows:
             table.add_row(name, value)
         self._console.print(table)
+
+
+def short(name: str) -> str:
+    """A name from a file, fit for a terminal: nothing in it that does not print, and not long."""
+    plain = "".join(letter if letter.isprintable() else "?" for letter in name)
+    return plain if len(plain) <= _NAME else plain[: _NAME - 1] + "…"
 
 
 def dollars(micro: int) -> str:

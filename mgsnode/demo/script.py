@@ -13,8 +13,10 @@ from typing import Final, NamedTuple
 from mgsnode.demo.plan import brought_by
 from mgsnode.reviews import Opinion
 from mgsnode.trade import Trade
+from state.tx.demand import BPS, DEPOSIT_MAX, QUANTITY_MAX
 
 VOTES_EACH: Final = 10  # a vote directs a tenth of one's voice
+DEPOSIT_BP: Final = 500  # of a demand's price, as the chain asks
 
 
 class Said(NamedTuple):
@@ -37,8 +39,8 @@ class Wanted(NamedTuple):
     """What most customers buy, asked for by them before: the first of them posts the demand."""
 
     sku: str
-    price: int  # micro-dollars a unit, the lowest that is paid for it
-    backings: tuple[tuple[int, int], ...]  # (order, units): each customer's first order of it
+    price: int  # micro-dollars a unit, the lowest that is paid for it, or less
+    backings: tuple[tuple[int, int], ...]  # (order, units): of each customer's first order of it
 
     @property
     def units(self) -> int:
@@ -127,11 +129,11 @@ def _want(trade: Trade) -> Wanted:
             of_sku.setdefault(order.customer, (order.number, line.quantity, line.unit_price))
     sku = min(buyers, key=lambda sku: (-len(buyers[sku]), sku))
     chosen = list(buyers[sku].values())
-    return Wanted(
-        sku=sku,
-        price=min(price for _, _, price in chosen),
-        backings=tuple((order, units) for order, units, _ in chosen),
-    )
+    # Of very dear or very many things they ask for as much as the chain takes.
+    dearest = DEPOSIT_MAX * BPS // DEPOSIT_BP  # what one backing may be worth
+    price = min(dearest, *(price for _, _, price in chosen))
+    most = min(dearest // price, QUANTITY_MAX // len(chosen))
+    return Wanted(sku, price, tuple((order, min(units, most)) for order, units, _ in chosen))
 
 
 def _lot(trade: Trade) -> Lot:

@@ -42,7 +42,7 @@ class Story:
     async def tell(self, screen: Screen, genesis: Genesis) -> None:
         """Everything; raises `Failed` where the network does not do what is asked."""
         stage, opening, ending = self.stage, self.opening, self.ending
-        screen.phase("reserves attested, shops open, a demand is posted", 3)
+        screen.phase("reserves, shops, a demand", 3)
         held = dict.fromkeys((place.name for place in stage.places), 0)
         for account in genesis.accounts:
             if account.dollar:
@@ -52,10 +52,10 @@ class Story:
         await opening.open_shops()
         screen.step()
         await opening.want()
-        screen.step(note=f"{len(stage.script.wanted.backings)} customers want one thing")
+        screen.step(note=f"{len(stage.script.wanted.backings)} ask for one thing")
 
         trade = stage.trade
-        screen.phase("orders, reviews and refunds", len(trade.orders) + len(trade.refunds))
+        screen.phase("orders, reviews, refunds", len(trade.orders) + len(trade.refunds))
         await self.replay.tell(_teller(screen))
 
         screen.phase("cheats refused, orders final", 2)
@@ -64,7 +64,7 @@ class Story:
         await ending.wait_final()
         screen.step()
 
-        screen.phase("the shop redeems, gateways clear, readers vote, all claim", 5)
+        screen.phase("redeem, clear, vote, claim", 5)
         await asyncio.gather(self._settle(screen), self._vote(screen))
         await ending.claim()
         screen.step(note=f"{ending.claims} claims")

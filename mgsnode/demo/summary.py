@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from mgsnode.audit import line_of
-from mgsnode.demo.screen import Screen, dollars
+from mgsnode.demo.screen import Screen, dollars, short
 from mgsnode.demo.story import Story
 from state.audit import AuditResult
 
@@ -126,7 +126,7 @@ def show(summary: Summary, screen: Screen) -> None:
     s = summary
     screen.table("A shop's trade, settled", _trade_rows(s) + _economy_rows(s) + _chain_rows(s))
     if s.cheats_refused:
-        tried = [(f"{c['who']}: {c['tried']}", c["refused"]) for c in s.cheats_refused]
+        tried = [(f"{short(c['who'])}: {c['tried']}", c["refused"]) for c in s.cheats_refused]
         screen.table("Who tried to cheat, and the chain's answer", tried)
     for sentence in s.left_out:
         screen.say(f"left out: {sentence}")
@@ -138,7 +138,7 @@ def _trade_rows(s: Summary) -> list[tuple[str, str]]:
         ("orders settled", f"{s.orders:,} with {s.order_lines:,} lines, {s.buyers:,} buyers"),
         ("dollars settled (gross)", dollars(s.gross)),
         ("refunded", f"{dollars(s.refunded)} in {s.refunds:,} refunds"),
-        ("credit rows without an order in the file", f"{s.refunds_unmatched:,}"),
+        ("credit rows that match no order", f"{s.refunds_unmatched:,}"),
         ("attestations", f"{s.attestations:,}"),
         ("issued by the gateways", f"{dollars(s.issued)}, {s.issues_waited:,} issues had to wait"),
         ("redeemed by the shop", dollars(s.redeemed)),
@@ -162,13 +162,13 @@ def _economy_rows(s: Summary) -> list[tuple[str, str]]:
         ),
         ("reviews, votes", f"{s.reviews:,}, {s.votes:,}"),
         *(
-            (f"  leader of period {x['period']}: customer {x['customer']}",
-             f"{dollars(int(x['voice']))} MGS of voice from {x['voters']:,}")
+            (f"  leader of period {x['period']}: customer {short(x['customer'])}",
+             f"{dollars(int(x['voice']))} MGS of voice, {x['voters']:,} readers")
             for x in s.leaders[:_LEADERS_SHOWN]
         ),
-        (f"demand for {s.demand['sku']}",
+        (f"demand for {short(s.demand['sku'])}",
          f"{s.demand['fulfilled']:,} units for {s.demand['backers']:,} backers"),
-        (f"goods traced to their maker: {s.goods['sku']}", f"{s.goods['shipped']:,} units"),
+        (f"goods traced to their maker: {short(s.goods['sku'])}", f"{s.goods['shipped']:,} units"),
         ("rewards claimed", f"{dollars(s.rewards)} MGS"),
     ]  # fmt: skip
 
@@ -182,5 +182,4 @@ def _chain_rows(s: Summary) -> list[tuple[str, str]]:
             f"{s.finality_ms_p50:,.1f} (p50)  {s.finality_ms_p99:,.1f} (p99)",
         ),
         ("height", f"{s.height:,}"),
-        ("state root", s.state_root),
     ]

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 from collections import Counter
 from fractions import Fraction
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mgsnode.base.errors import ConfigError
 from mgsnode.base.keys import is_signed_by
 from mgsnode.base.transaction import open_transaction
 from mgsnode.demo.courier import Courier, Failed, Figures
 from mgsnode.demo.expected import expect
 from mgsnode.demo.plan import (
+    DOLLAR,
     POCKET,
     brought_by,
+    check_size,
     customer_key,
     places_of,
     pockets,
@@ -27,14 +32,17 @@ from mgsnode.demo.plan import (
     serving,
     whole_cents,
 )
-from mgsnode.demo.screen import dollars
-from mgsnode.demo.script import write_script
+from mgsnode.demo.replay import Replay
+from mgsnode.demo.screen import Screen, dollars, short
+from mgsnode.demo.script import DEPOSIT_BP, write_script
+from mgsnode.demo.stage import Stage
 from mgsnode.demo.summary import Summary
 from mgsnode.demo.wallet import Fees, Wallet
 from mgsnode.devnet import dev_genesis
 from mgsnode.reviews import read_reviews
 from mgsnode.trade import read_trade
 from state.registry import standard_registry
+from state.tx.demand import BPS, DEPOSIT_MAX, QUANTITY_MAX
 from tests.mgsnode.test_trade import SHIPPED, row, sums_of, write
 
 GENESIS = dev_genesis(gateways=4)
@@ -97,6 +105,11 @@ def test_the_wallet_signs_in_nonce_order_and_no_fee_exceeds_its_bound() -> None:
 
 
 # The courier --------------------------------------------------------------------------------
+
+
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
 
 
 class Node:
@@ -243,6 +256,67 @@ def test_the_script_of_a_shop_with_one_order(tmp_path: Path) -> None:
     assert write_script(trade, ()).said == ()
 
 
+@pytest.mark.parametrize(
+    ("rows", "price", "units"),
+    [
+        ([row("1", "A", 3, "0.000001")], 1, [3]),
+        ([row("1", "A", 1, "999999999")], 20_000_000 * DOLLAR, [1]),
+        ([row("1", "A", 7, "5000000", "1"), row("2", "A", 1, "5", "2")], 7_800_000, [7, 1]),
+        ([row("1", "A", 9, "5000000")], 7_800_000 * DOLLAR, [2]),
+        (
+            [row(str(n), "A", 1_000_000_000, "0.001", str(n)) for n in range(1, 4)],
+            1_560,
+            [333_333_333] * 3,
+        ),
+    ],
+)
+def test_of_very_dear_or_very_many_things_no_more_is_asked_for_than_the_chain_takes(
+    rows: list[str], price: int, units: list[int], tmp_path: Path
+) -> None:
+    wanted = write_script(read_trade(write(tmp_path, *rows), Fraction("1.56")), ()).wanted
+    assert wanted.price == price
+    assert [units for _, units in wanted.backings] == units
+    assert wanted.units <= QUANTITY_MAX
+    assert all(price * each * DEPOSIT_BP <= DEPOSIT_MAX * BPS for each in units)
+
+
+def test_a_trade_that_no_chain_can_count_is_a_bad_file(tmp_path: Path) -> None:
+    def check(*rows: str) -> None:
+        check_size(read_trade(write(tmp_path, *rows), Fraction(1)))
+
+    dear = [row(str(n), "A", 100_000, "5000000") for n in (1, 2)]
+    check(*dear)
+    with pytest.raises(ConfigError, match="cost more than 1,000,000,000,000 dollars"):
+        check(*dear, row("3", "A", 1, "0.000001"))
+    many = [row("1", "A", 1_000_000_000, "0.000001")] * 1_000
+    check(*many)
+    with pytest.raises(ConfigError, match="more than 1,000,000,000,000 units of one stock code"):
+        check(*many, row("2", "A", 1))
+
+
+def test_who_orders_more_often_is_given_more_to_pay_the_fees_of_claims_with(tmp_path: Path) -> None:
+    wallet = Wallet(GENESIS.hash, GENESIS.hrp, FEES, 0)
+    key = customer_key("1")
+    claim = wallet.fee_bound(key, "token_claim", {"period": 300})
+    whole = {"period": 1 << 20}
+
+    def needs(orders: int, fees: Fees = FEES) -> int:
+        rows = [row(str(n), "A", 1) for n in range(1, orders + 1)]
+        trade = read_trade(write(tmp_path, *rows), Fraction(1))
+        stage = Stage(
+            trade, write_script(trade, ()), PLACES, Wallet(GENESIS.hash, GENESIS.hrp, fees, 0),
+            Courier(()), (),
+        )  # fmt: skip
+        return sum(Replay(stage).needs.values())
+
+    free = FEES._replace(weights=WEIGHTS | {"token_claim": 0})
+    bound = wallet.fee_bound(key, "token_claim", whole)
+    without = Wallet(GENESIS.hash, GENESIS.hrp, free, 0).fee_bound(key, "token_claim", whole)
+    for orders, claims in ((1, 8), (2, 10), (60, 126)):
+        assert needs(orders) - needs(orders, free) == claims * (bound - without)
+    assert claim <= bound
+
+
 def test_no_gateway_of_the_demo_may_issue_before_it_is_attested() -> None:
     genesis = dev_genesis(gateways=3, room=0, holder_dollar=5, accounts=pockets())
     held = Counter({gateway.name: 0 for gateway in genesis.gateways})
@@ -341,3 +415,34 @@ def test_a_bad_trade_file_is_named_and_exits_3(tmp_path: Path) -> None:
 )
 def test_an_amount_is_shown_exactly_on_either_side_of_zero(micro: int, text: str) -> None:
     assert dollars(micro) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("17850", "17850"),
+        ("客Ünïcødé", "客Ünïcødé"),
+        ("\x1b[31mred\n", "?[31mred?"),
+        ("\u202eevil", "?evil"),
+        ("x" * 24, "x" * 24),
+        ("x" * 25, "x" * 23 + "…"),
+    ],
+)
+def test_a_name_from_a_file_is_shown_short_and_changes_no_terminal(name: str, shown: str) -> None:
+    assert short(name) == shown
+
+
+def test_on_a_terminal_of_80_columns_counts_and_times_of_the_phases_are_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm")
+    out = Terminal()
+    with Screen(out) as screen:
+        screen.phase("cheats refused, orders final", 1_234)
+        screen.step(1_234, note="alike to height 12345")
+    last = re.sub(r"\x1b\[[?0-9;]*[A-Za-z]", "", out.getvalue()).splitlines()[-1].strip()
+    assert re.fullmatch(
+        r"cheats refused, orders final .+ 1234/1234 \d:\d\d:\d\d alike to height 12345", last
+    )
+    assert len(last) <= 80
