@@ -104,21 +104,21 @@ class _Place:
     def __init__(self, store: Store, rows: Mapping[bytes, bytes]) -> None:
         self._reader = RecordCache(store)
         self._registry = standard_registry()
-        self._seen: dict[str, int] = {}
+        self._params: dict[str, int] = {}
         self._rows = rows
 
     def apply(self, case: Case) -> tuple[int, Changes]:
         """(CPU nanoseconds, what it wrote) of the case's transaction."""
         draft = Draft(self._reader)
         block = BlockRun(self._registry, draft, height=case.height, time_ms=case.time_ms, due=False)
-        block._params._seen.update(self._seen)
+        block._params.update(self._params)
         draft.begin()
         start = time.thread_time_ns()
         receipt = block.apply(case.tx)
         changes = draft.changes()
         spent = time.thread_time_ns() - start
         assert receipt.code == 0, (case.name, receipt)
-        self._seen.update(block._params._seen)
+        self._params.update(block._params)
         return spent, changes
 
     def begin_block(self, due: Due) -> tuple[int, Changes, list[str]]:

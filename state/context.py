@@ -83,6 +83,7 @@ PAUSE: Table[int, Pause] = Table(5, "core/pause", Pause, int_key(1))
 # Absent: version 1 from the genesis on.
 VERSION: Table[bytes, Version] = Table(6, "core/version", Version, bytes_key(0))
 FIRST_VERSION = Version(1, 0)
+_QUEUED = Due()
 NEVER_PAUSED = Pause(False, 0, 0)
 
 
@@ -122,27 +123,24 @@ class Action(NamedTuple):
     concerns_seats: bool = False
 
 
-class Params:
-    """The parameters of one block, each read once."""
+class Params(dict[str, int]):
+    """The parameters of one block by name, each read once, when it is first asked for."""
 
-    __slots__ = ("_defaults", "_reader", "_seen")
+    __slots__ = ("_defaults", "_reader")
 
     def __init__(self, reader: Reader, defaults: Mapping[str, int]) -> None:
+        super().__init__()
         self._reader = reader
         self._defaults = defaults
-        self._seen: dict[str, int] = {}
 
-    def __getitem__(self, name: str) -> int:
-        value = self._seen.get(name)
-        if value is None:
-            row = self._reader.get(PARAM, name)
-            value = self._defaults[name] if row is None else row.value
-            self._seen[name] = value
+    def __missing__(self, name: str) -> int:
+        row = self._reader.get(PARAM, name)
+        value = self[name] = self._defaults[name] if row is None else row.value
         return value
 
     def forget(self, name: str) -> None:
         """It has just been changed."""
-        self._seen.pop(name, None)
+        self.pop(name, None)
 
 
 def version_of(reader: Reader) -> Version:
@@ -257,7 +255,7 @@ class Context:
     def schedule(self, at_ms: int, object_id: bytes, family: int) -> None:
         """Let the family's due handler have `object_id` when its clock shows `at_ms`."""
         assert at_ms > self.now(family), "work falls due in a later block"
-        self.draft.put(DUE, ((family, at_ms), object_id), Due())
+        self.draft.put(DUE, ((family, at_ms), object_id), _QUEUED)
 
     def unschedule(self, at_ms: int, object_id: bytes, family: int) -> None:
         """Take back what was scheduled."""

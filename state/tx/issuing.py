@@ -33,16 +33,16 @@ from state.tx.gateways import (
     standing_of,
 )
 from state.tx.money import mint, totals_now
-from state.tx.periods import period_of
 from state.tx.positions import (
     ISSUED_ON,
     SUPPLY_LIMIT,
+    Position,
     change_position,
     check_reference,
     position_of,
     use_reference,
 )
-from state.tx.room import RESERVE, Room, reserve_of, room_of
+from state.tx.room import Room, room_of
 
 RESERVES: Final = 13
 UNKNOWN_ISSUE: Final = (1_309, "UNKNOWN_ISSUE")
@@ -104,18 +104,20 @@ def apply_issue(ctx: Context, fields: Fields) -> None:
     check_free(ctx.draft, ctx.sender)
     check_may_issue(ctx.draft, name, gateway)
     check_reference(ctx, ISSUED_ON, name, reference)
-    if not _can_be_counted(ctx, name, amount):
+    position = position_of(ctx.draft, name)
+    if not _can_be_counted(ctx, position, amount):
         raise Rejected(SUPPLY_LIMIT)
     found = room_of(ctx.draft, ctx.params, name, ctx.time_ms)
     room = found.room
     if amount > room:
         raise Rejected(ROOM_EXCEEDED, gateway=name, room=str(room), needed=str(amount))
-    reserve, period = reserve_of(ctx.draft, name), period_of(ctx.draft).number
-    at_once = amount + (reserve.at_once if reserve.period == period else 0)
-    waits = at_once > ctx.params["issue_threshold"]
+    waits = position.at_once + amount > ctx.params["issue_threshold"]
     # From here on nothing can fail.
     use_reference(ctx, ISSUED_ON, name, reference)
-    after = change_position(ctx, name, **{"waiting" if waits else "issued": amount})
+    if waits:
+        after = change_position(ctx, name, waiting=amount)
+    else:
+        after = change_position(ctx, name, issued=amount, at_once=amount)
     issue = Issue(
         gateway=name,
         to=to,
@@ -135,12 +137,10 @@ def apply_issue(ctx: Context, fields: Fields) -> None:
     if waits:
         _let_wait(ctx, ctx.object_id, issue)
     else:
-        ctx.draft.put(RESERVE, name, reserve._replace(period=period, at_once=at_once))
         _hand_out(ctx, issue)
 
 
-def _can_be_counted(ctx: Context, name: str, amount: int) -> bool:
-    position = position_of(ctx.draft, name)
+def _can_be_counted(ctx: Context, position: Position, amount: int) -> bool:
     return (
         position.issued + position.waiting + amount <= ISSUED_MAX
         and totals_now(ctx).issued + amount <= INT_MAX
@@ -192,7 +192,7 @@ def _why_not_now(ctx: Context, issue: Issue) -> Fault | None:
     stops = standing_of(ctx.draft, name).stops
     if stops:
         return ISSUING_STOPPED, {"gateway": name, "why": ", ".join(why for why, _ in stops)}
-    if not _can_be_counted(ctx, name, issue.amount):
+    if not _can_be_counted(ctx, position_of(ctx.draft, name), issue.amount):
         return SUPPLY_LIMIT, {}
     room = _room_now(ctx, issue).room
     if issue.amount > room:

@@ -166,12 +166,14 @@ def hold_parts(
 
     As several calls of `hold`, at the cost of one.
     """
-    above = [part for part in parts if part[1]]
+    above = tuple([part for part in parts if part[1]])
     if not above:
         return
-    total = sum([amount for _, amount in above])
+    total = 0
+    for _, amount in above:
+        total += amount
     _add(ctx, owner, -total)
-    ctx.draft.put(HOLD, (family, object_id), Hold(tuple(above)))
+    ctx.draft.put(HOLD, (family, object_id), Hold(above))
     _add_totals(ctx, balances=-total, holds=total, family=family)
     for purpose, amount in above:
         ctx.emit("dollar_held", owner, object_id, purpose, amount)

@@ -1,8 +1,8 @@
 """Positions: what each gateway stands for, and the fiat references that were used.
 
 The records that reserves, redemptions and clearing have in common. Names are those of F1 and F2
-of the design. A position is changed by `change_position` alone, which tells whoever hangs on the
-hook `position_changed`. Part of the dollar family.
+of the design. A position is changed by `change_position`, which tells whoever hangs on the hook
+`position_changed`, and by the end of a period. Part of the dollar family.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ ISSUED_ON, PAID_ON = 1, 2  # what a reference was used for
 
 
 class Position(NamedTuple):
-    """A gateway's sums in micro-dollars; but for `asks`, `claimed`, `waiting` they only grow."""
+    """A gateway's sums in micro-dollars. `asks`, `claimed` and `waiting` rise and fall, `at_once`
+    begins anew with each period; the others only grow.
+    """
 
     issued: int
     burned: int  # by redeeming
@@ -35,6 +37,7 @@ class Position(NamedTuple):
     assumed: int
     waiting: int  # Q of F1: issues that wait for their time
     asked: int  # what was ever asked of it in redemptions
+    at_once: int  # issued without waiting in the running period
 
     @property
     def position(self) -> int:
@@ -65,7 +68,7 @@ REFERENCE: Final[Table[tuple[tuple[int, bytes], str], Reference]] = Table(
     pair_key(pair_key(int_key(1), bytes_key()), text_key()),
 )
 _PLACE: Final = {field: place for place, field in enumerate(Position._fields)}
-NO_POSITION: Final = Position(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+NO_POSITION: Final = Position(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
 
 def position_of(reader: Reader, gateway: str) -> Position:
@@ -77,12 +80,20 @@ def change_position(ctx: Context, name: str, **by: int) -> Position:
     """Add to a gateway's sums, by name; returns them as they are then."""
     sums = list(position_of(ctx.draft, name))
     for field, more in by.items():
-        sums[_PLACE[field]] += more
+        place = _PLACE[field]
+        sums[place] += more
+        assert sums[place] >= 0, "no sum of a position falls below zero"
     after = Position._make(sums)
-    assert min(after) >= 0, "no sum of a position falls below zero"
     ctx.draft.put(POSITION, name, after)
     ctx.fire("position_changed", name)
     return after
+
+
+def begin_period(ctx: Context, name: str) -> None:
+    """Nothing was issued at once in the new period."""
+    sums = position_of(ctx.draft, name)
+    if sums.at_once:
+        ctx.draft.put(POSITION, name, sums._replace(at_once=0))
 
 
 def use_reference(ctx: Context, purpose: int, gateway: str, reference: bytes) -> None:

@@ -60,7 +60,6 @@ from state.tx.room import (
     Attested,
     Entry,
     Reserve,
-    reserve_of,
     room_of,
 )
 from state.tx.trials import CHAIN_TRIAL, INSTANT, TRIAL, check_trials, keep_trials, trial_at
@@ -82,7 +81,7 @@ def _apply_genesis(ctx: Context, genesis: Genesis) -> None:
         name = given.name
         entry = Entry(b"", given.attested, expires_ms, genesis.hash)
         ctx.draft.put(ATTESTED, (now, name), Attested(0, (entry,)))
-        ctx.draft.put(RESERVE, name, Reserve((now,), now, given.attested, 0, (), 0, 0))
+        ctx.draft.put(RESERVE, name, Reserve((now,), now, given.attested, 0, ()))
         issued = position_of(ctx.draft, name).issued
         if not issued:
             continue
@@ -171,13 +170,12 @@ def _check_issues(reader: Reader) -> str | None:
             known[0 if is_waiting else 1] += row.amount
         if row.status == ISSUED and not row.due_ms and row.to and row.asked_ms >= start_ms:
             known[2] += row.amount
-    number = period_of(reader).number
     for name, (waiting, issued, at_once) in sums.items():
-        position, reserve = position_of(reader, name), reserve_of(reader, name)
+        position = position_of(reader, name)
         if (position.waiting, position.issued) != (waiting, issued):
             return f"position of {name}: waiting or issued are not the sum of its issues"
-        if (reserve.at_once if reserve.period == number else 0) != at_once:
-            return f"reserve of {name}: at_once is not the sum of the period's issues"
+        if position.at_once != at_once:
+            return f"position of {name}: at_once is not the sum of the period's issues"
     return None
 
 

@@ -46,8 +46,6 @@ class Reserve(NamedTuple):
     last_amount: int
     last_fiat_out: int
     withdrawals: tuple[tuple[int, int], ...]  # announced: (until when, amount), rising
-    period: int  # of `at_once`
-    at_once: int  # issued without waiting in that period
 
 
 class Room(NamedTuple):
@@ -89,7 +87,7 @@ ATTESTED: Final[Table[tuple[int, str], Attested]] = Table(
     209, "reserves/attested", Attested, pair_key(int_key(), text_key()), _build_attested
 )
 RESERVE: Final[Table[str, Reserve]] = Table(210, "reserves/reserve", Reserve, text_key())
-NO_RESERVE: Final = Reserve((), 0, 0, 0, (), 0, 0)
+NO_RESERVE: Final = Reserve((), 0, 0, 0, ())
 
 
 class Counted(NamedTuple):
@@ -126,9 +124,9 @@ def derive_counted(
         left = [entry for entry in entries if time_ms < entry.expires_ms]
         if len(left) < enough:
             return Counted(instant_ms, 0, 0, row.fiat_out)
-        amounts = sorted([entry.amount for entry in left], reverse=True)
-        until = sorted([entry.expires_ms for entry in left], reverse=True)
-        return Counted(instant_ms, amounts[enough - 1], until[enough - 1], row.fiat_out)
+        amounts = sorted([entry.amount for entry in left])
+        until = sorted([entry.expires_ms for entry in left])
+        return Counted(instant_ms, amounts[-enough], until[-enough], row.fiat_out)
     return NOTHING
 
 

@@ -18,7 +18,7 @@ from state.table import Table, int_key, pair_key, text_key
 from state.tx.gateways import ERA, GATEWAY
 from state.tx.money import Totals, totals_now
 from state.tx.periods import CLOSED, Closed, period_of
-from state.tx.positions import Position, position_of
+from state.tx.positions import Position, begin_period, position_of
 from state.tx.room import Room, room_of
 
 
@@ -74,6 +74,7 @@ def keep_trials(ctx: Context, number: int, closed: Closed) -> None:
         room = room_of(ctx.draft, ctx.params, name, ctx.time_ms)
         sums = position_of(ctx.draft, name)
         ctx.draft.put(TRIAL, (number, name), Trial(closed.end_ms, gateway.bond, sums, room))
+        begin_period(ctx, name)
     ctx.draft.put(CHAIN_TRIAL, number, ChainTrial(closed.end_ms, totals_now(ctx)))
     ctx.draft.put(INSTANT, closed.end_ms, Instant(number))
 

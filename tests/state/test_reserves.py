@@ -540,7 +540,7 @@ def of_g1(w: World, table: Any) -> tuple[Any, Any]:
     ("table", "field"),
     [
         (POSITION, "waiting"), (POSITION, "issued"), (ISSUE, "amount"), (ISSUE, "due_ms"),
-        (ISSUE, "room_after"), (RESERVE, "at_once"), (RESERVE, "last_fiat_out"),
+        (ISSUE, "room_after"), (POSITION, "at_once"), (RESERVE, "last_fiat_out"),
         (RESERVE, "last_amount"), (ATTESTED, "fiat_out"), (ATTESTATION, "amount"),
         (ATTESTATION, "expires_ms"), (TRIAL, "end_ms"), (CHAIN_TRIAL, "end_ms"),
         (INSTANT, "period"),
