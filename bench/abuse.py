@@ -1,9 +1,9 @@
 """What agents do on the street: honest trade, and each way to earn on sales that are none.
 
-Two sorts of cheating. *Fakes* are sales to oneself: the party pays the fee, and must lose. *Shares*
-take more than one part of the reward of a sale that is real: a stranger's shop has paid the fee,
-and what all parts come to is bounded by beta. A cheat and its honest twin stand in the same street
-with the same capital and the same real orders; what differs is the cheating alone.
+Two sorts of cheating. *Fakes* are sales to oneself: the party pays the fee, and must lose. *Roles*
+are several parts of the reward of a sale that is real, taken by one person's many accounts. A cheat
+and its honest twin stand in the same street with the same capital and the same real orders; what
+differs is the cheating alone. The twin of one person with six accounts is six people.
 """
 
 from __future__ import annotations
@@ -75,13 +75,14 @@ class Washing:
     stars: int = FAKE_STARS
     orders_max: int = 1_000_000_000
     is_led: bool = True
+    from_day: int = 1
     votes: Votes = field(default_factory=Votes)
     _trades: list[Trade] = field(default_factory=list)
     _count: int = 0
 
     def wishes(self, street: Street) -> Iterable[Wish]:
         """Each pair of buyer and shop in turn, so that as few reviews as can be are repeated."""
-        if street.day > self.until_day:
+        if not self.from_day <= street.day <= self.until_day:
             return
         for _ in range(min(self.per_day, self.orders_max - self._count)):
             buyer = self.buyers[self._count % len(self.buyers)]

@@ -13,21 +13,35 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.abuse import Trading
+from bench.abuse import Idle, Trading
 from bench.memory import DOLLAR
 from bench.plots import draw
-from bench.scenes import FAKE, FULL, QUICK, Cast, Pair, Scale, add_all, add_level, add_washer
-from bench.street import TAIL_DAYS, Street
+from bench.scenes import (
+    FULL,
+    QUICK,
+    ROLES,
+    TWO_YEARS,
+    Cast,
+    Pair,
+    Scale,
+    add_all,
+    add_topped_up,
+    add_washer,
+)
+from bench.street import Street
 from state.registry import standard_registry
-from state.tx.growth import LEVELS
+from state.tx.growth import LEVELS, share_at
 from state.tx.opinions import rating_of
 
 _DEFAULTS = standard_registry().defaults
 BETA = _DEFAULTS["mining_beta_bps"] / 10_000
 FEE = _DEFAULTS["order_fee_bps"] / 10_000
 PRICE_REF = _DEFAULTS["mining_price_ref"] / DOLLAR  # dollars for a token
-MARKET_HIGHEST = 1.25  # of it: governance follows the market that fast, and no faster
+DISTRIBUTOR = 0.25  # of a reward
+MARKET_HIGHEST = 1.25  # of the reference: governance follows the market that fast, and no faster
 SEED = 1
+_CENT = 0.01  # the shop's own claims of tokens cost fees, and not on the same days
+_ORDER = 0.001  # dollars: in which order sales of one block become final, by their ids
 
 
 def market_path(seed: int, days: int, highest: float = MARKET_HIGHEST) -> list[float]:
@@ -50,9 +64,12 @@ class Figure(NamedTuple):
     cheat: float  # won in all
     twin: float
     tokens: float  # claimed by the cheat beyond its twin's
-    tokens_worth: float
     rewards: float  # what all the cheat's tokens brought
     real_fees: float
+    lone: float  # won by a buyer with one account, whom nobody brought
+    lone_rewards: float
+    commission: float  # that the shop paid to the cheat
+    shop_lost: float  # what the cheat's shop has less than that of the lone buyer
     periods: int
 
     @property
@@ -60,10 +77,15 @@ class Figure(NamedTuple):
         """What cheating brought."""
         return self.cheat - self.twin
 
+    @property
+    def dollars_beside_lone(self) -> float:
+        """What the cheat has beyond the lone buyer, tokens apart."""
+        return (self.cheat - self.rewards) - (self.lone - self.lone_rewards)
+
 
 def figure_of(street: Street, pair: Pair) -> Figure:
     """The pair at the end of the run."""
-    cheat, twin = pair.cheat.party, pair.twin.party
+    cheat, twin, lone = pair.cheat.party, pair.twin.party, pair.lone
     return Figure(
         name=pair.name,
         sort=pair.sort,
@@ -72,9 +94,12 @@ def figure_of(street: Street, pair: Pair) -> Figure:
         cheat=street.gain(cheat),
         twin=street.gain(twin),
         tokens=(cheat.tokens - twin.tokens) / DOLLAR,
-        tokens_worth=(cheat.sold - twin.sold) / DOLLAR,
         rewards=cheat.sold / DOLLAR,
         real_fees=cheat.real_fees / DOLLAR,
+        lone=street.gain(lone.buyer.party) if lone else 0.0,
+        lone_rewards=lone.buyer.party.sold / DOLLAR if lone else 0.0,
+        commission=cheat.commission / DOLLAR,
+        shop_lost=street.gain(lone.shop) - street.gain(lone.shop_of_cheat) if lone else 0.0,
         periods=street.day,
     )
 
@@ -82,29 +107,77 @@ def figure_of(street: Street, pair: Pair) -> Figure:
 def play(
     scale: Scale, *, seed: int, market: Sequence[float], params: Mapping[str, int] | None = None
 ) -> tuple[Cast, list[Figure]]:
-    """The street with every pair, day by day; the laws are checked at its end."""
+    """The street with every pair, day by day; on streets of their own, who tops a level up in two
+    years, and gateways that wash."""
     cast = Cast(scale, seed=seed, market=market, params=params)
     add_all(cast)
-    for _ in range(scale.days):
+    live(cast)
+    figures = [figure_of(cast.street, pair) for pair in cast.pairs]
+    figures += [topped_up(number, seed=seed, market=market) for number in scale.topped_up]
+    for gateways in (3, 1):
+        figures.append(gateway_figure(scale, gateways=gateways, market=market, params=params))
+    return cast, figures
+
+
+def live(cast: Cast) -> None:
+    """All days, then everybody's dollars into fiat; the laws and the shadow bank are asked."""
+    for _ in range(cast.scale.days):
         cast.street.pass_day()
-    broken = cast.street.chain.broken_laws()
-    assert not broken, broken
-    return cast, [figure_of(cast.street, pair) for pair in cast.pairs]
+    cast.street.cash_out()
+    wrong = cast.street.chain.broken_laws() + cast.street.shadow.wrong()
+    assert not wrong, wrong
+
+
+def topped_up(number: int, *, seed: int, market: Sequence[float]) -> Figure:
+    """Two years of a distributor whose real sales are just below a level."""
+    cast = Cast(QUICK._replace(days=TWO_YEARS), seed=seed, market=market)
+    add_topped_up(cast, number)
+    live(cast)
+    return figure_of(cast.street, cast.pairs[0])
+
+
+def gateway_figure(
+    scale: Scale, *, gateways: int, market: Sequence[float], params: Mapping[str, int] | None
+) -> Figure:
+    """A gateway that washes, beside the same gateway on a street of its own where it does nothing.
+
+    On one street the twin would have its share of the cheat's own fees.
+    """
+    streets = []
+    for is_cheat in (True, False):
+        cast = Cast(scale, seed=SEED, market=market, gateways=gateways, params=params)
+        add_washer(cast, 100 * DOLLAR, is_gateway=True)
+        if not is_cheat:
+            idle = Idle(cast.pairs[0].cheat.party)
+            cast.street.strategies = [idle]
+            cast.pairs = [cast.pairs[0]._replace(cheat=idle)]
+        live(cast)
+        streets.append(cast)
+    with_cheat, without = (figure_of(cast.street, cast.pairs[0]) for cast in streets)
+    name = "gateway that washes" if gateways > 1 else "only clean gateway that washes"
+    return with_cheat._replace(name=name, twin=without.cheat)
 
 
 def winners(figures: Sequence[Figure], *, beta: float, market: Sequence[float]) -> list[str]:
-    """The cheats that beat what the rules promise.
+    """The cheats that beat what the rules promise, and by what.
 
-    A fake may not beat its twin. Who takes more parts of a real sale's reward than one takes at
-    most beta of the fee that a stranger's shop has paid; a commission is that shop's own offer.
+    Nobody may beat his twin. Who takes many parts of real sales has in tokens at most beta of the
+    fees that were paid; and in dollars, beside a buyer with one account, at most the commission
+    that the shop offered for these sales, which is all that anybody else may have lost.
     """
     highest = max(market) / PRICE_REF
     found = []
     for figure in figures:
-        if figure.sort == FAKE and figure.extra > 0:
+        if figure.extra > (_ORDER if figure.sort == ROLES else 0):
             found.append(figure.name)
-        if figure.sort != FAKE and figure.rewards > beta * highest * figure.real_fees:
-            found.append(figure.name)
+        if figure.sort != ROLES:
+            continue
+        if figure.rewards > beta * highest * figure.real_fees:
+            found.append(f"{figure.name}: tokens")
+        if figure.dollars_beside_lone > figure.commission:
+            found.append(f"{figure.name}: dollars")
+        if figure.shop_lost > figure.commission + _CENT:
+            found.append(f"{figure.name}: the shop's loss")
     return found
 
 
@@ -123,18 +196,21 @@ class Wash(NamedTuple):
     formula: float
 
 
-def wash(*, beta_bps: int = 4_000, gateways: int = 3, is_gateway: bool = True,
+def wash(*, beta_bps: int = 4_000, gateways: int = 3, seats: int = 1,
          fee_bps: int = 50, scale: Scale = QUICK) -> Wash:  # fmt: skip
-    """A washer alone on a street: what it gives and takes is its own, the fee pool's shares too."""
+    """A washer alone on a street: what it gives and takes is its own, the fee pool's shares too.
+
+    With several seats it holds so many of the gateways, which "one owner, one gateway" forbids.
+    """
     params = {"mining_beta_bps": beta_bps, "order_fee_bps": fee_bps}
     cast = Cast(scale, seed=SEED, market=[PRICE_REF], gateways=gateways, params=params)
-    add_washer(cast, 1_000 * DOLLAR, is_gateway=is_gateway)
-    for _ in range(scale.days):
-        cast.street.pass_day()
+    add_washer(cast, 1_000 * DOLLAR, is_gateway=seats > 0)
+    live(cast)
     party = cast.pairs[0].cheat.party
+    others = sum(cast.street.chain.dollars(who) - 100 * DOLLAR for who in cast.operators[1:seats])
     tokens = party.sold / party.fees
-    dollars = cast.street.gain(party) * DOLLAR / party.fees - tokens
-    share = 1 / gateways if is_gateway else 0.0
+    dollars = (cast.street.gain(party) * DOLLAR + others) / party.fees - tokens
+    share = seats / gateways if gateways >= _DEFAULTS["fee_sharers_min"] else 0.0
     break_even = -dollars / tokens if tokens else math.inf
     formula = (1 - share) / (beta_bps / 10_000)
     return Wash(beta_bps / 10_000, share, fee_bps, dollars, tokens, break_even, formula)
@@ -143,41 +219,39 @@ def wash(*, beta_bps: int = 4_000, gateways: int = 3, is_gateway: bool = True,
 def sweep(*, quick: bool) -> list[Wash]:
     """Beta by share of the fees; then the fee's rate."""
     betas = (4_000, 5_000) if quick else (1_000, 2_000, 3_000, 4_000, 5_000)
-    seats = ((3, False), (3, True)) if quick else ((3, False), (4, True), (3, True), (2, True))
+    seats = ((3, 0), (3, 1)) if quick else ((3, 0), (4, 1), (3, 1), (3, 2))
     points = [
-        wash(beta_bps=beta, gateways=gateways, is_gateway=is_gateway)
-        for gateways, is_gateway in seats
+        wash(beta_bps=beta, gateways=gateways, seats=held)
+        for gateways, held in seats
         for beta in betas
     ]
     return points + [wash(fee_bps=bps) for bps in (() if quick else (10, 200))]
 
 
-class Bought(NamedTuple):
-    """A level bought by fakes alone: how much real volume would have to earn more to pay it."""
+class Faked(NamedTuple):
+    """What a level's volume costs to fake, and what it can bring on real sales without limit."""
 
     level: int
-    fake_volume: float
-    cost: float  # dollars, net of what the fakes earn at the reference price
-    gain_bps: float  # of the fee of each real dollar sold, in basis points of it
-    break_even: float  # real dollars for one faked
-    formula: float
+    volume: float
+    cost: float  # dollars, net of what the fakes earn at the reference price, no seat
+    cost_with_seat: float  # with a third of the fee pool, by F4
+    gain: float  # dollars, at most, however much is really sold in the 360 days
+    break_even: float  # market / reference at which the two are equal, no seat, by F4
+    break_even_with_seat: float
 
 
-def bought(number: int) -> Bought:
-    """The fakes of F6 and nothing else, at the reference price."""
-    days = TAIL_DAYS + 24 + LEVELS[number].orders // max(1, LEVELS[number].orders // 20) // 10
-    scale = QUICK._replace(days=days)
-    cast = Cast(scale, seed=SEED, market=[PRICE_REF])
-    add_level(cast, number, customers=0)
-    for _ in range(days):
-        cast.street.pass_day()
-    figure = figure_of(cast.street, cast.pairs[0])
-    delta = (LEVELS[number].level_bps - LEVELS[0].level_bps) / 10_000
-    gain = delta * 0.25 * BETA
-    break_even = -figure.extra / (gain * FEE) / figure.fake_volume
-    return Bought(
-        number, figure.fake_volume, -figure.extra, gain * 10_000, break_even, (1 - BETA) / gain
-    )
+def faked(number: int) -> Faked:
+    """From the formulas: the area between the shares with the fakes and without them."""
+    volume = LEVELS[number].volume
+    steps = 100_000
+    missing = sum(1 - share_at(volume * n // steps) / 1e6 for n in range(steps)) / steps
+    dollars = volume / DOLLAR
+    fees, rise = dollars * FEE, missing * DISTRIBUTOR * BETA
+    return Faked(
+        level=number, volume=dollars, cost=(1 - BETA) * fees,
+        cost_with_seat=(1 - BETA - 1 / 3) * fees, gain=rise * fees,
+        break_even=1 / (BETA + rise), break_even_with_seat=(1 - 1 / 3) / (BETA + rise),
+    )  # fmt: skip
 
 
 # The bench ----------------------------------------------------------------------------------------
@@ -187,24 +261,51 @@ def run(*, quick: bool = False, seed: int = SEED, plots: str = "") -> dict[str, 
     """The street, who won, and the sweep; `plots` names a folder for the SVG files."""
     began = time.monotonic()
     scale = QUICK if quick else FULL
-    market = market_path(seed, scale.days)
+    market = market_path(seed, TWO_YEARS)
     cast, figures = play(scale, seed=seed, market=market)
-    points, levels = sweep(quick=quick), [bought(n) for n in ((1,) if quick else (1, 2, 3, 4))]
+    highest = [PRICE_REF * MARKET_HIGHEST]
+    _, at_highest = play(scale, seed=seed, market=highest)
+    points, levels = sweep(quick=quick), [faked(number) for number in range(1, len(LEVELS))]
     if plots:
-        draw(Path(plots), cast, figures, points, market)
-    chain = cast.street.chain
+        draw(Path(plots), cast, figures, points, market, PRICE_REF)
+    chain, shadow = cast.street.chain, cast.street.shadow
     return {
         "seed": seed,
         "periods": scale.days,
         "accounts": cast.street.accounts,
         "transactions": chain.transactions,
         "market_over_reference": [round(f(market) / PRICE_REF, 2) for f in (min, _mean, max)],
+        "cashed_at_par": round(shadow.paid_out / DOLLAR, 2),
+        "gateways_short_of_fiat": shadow.wrong(),
         "seconds": round(time.monotonic() - began, 1),
         "strategies": [_rounded(figure) for figure in figures],
+        "with_the_market_always_at_its_highest": [_in_short(figure) for figure in at_highest],
+        "beside_one_account": [_beside(cast, pair, figures) for pair in cast.pairs if pair.lone],
         "shown_rating": _ratings(cast),
         "break_even_of_washing": [_rounded(point) for point in points],
-        "break_even_of_levels": [_rounded(one) for one in levels],
-        "cheats_that_win": winners(figures, beta=BETA, market=market),
+        "faking_a_level": [_rounded(one) for one in levels],
+        "cheats_that_win": winners(figures, beta=BETA, market=market)
+        + winners(at_highest, beta=BETA, market=highest),
+    }
+
+
+def _in_short(figure: Figure) -> dict[str, object]:
+    shown = _rounded(figure)
+    return {name: shown[name] for name in ("name", "cheat", "twin", "extra", "extra_per_fee")}
+
+
+def _beside(cast: Cast, pair: Pair, figures: Sequence[Figure]) -> dict[str, object]:
+    """Where it comes from what six accounts have beyond one that nobody brought."""
+    assert pair.lone is not None
+    (figure,) = (one for one in figures if one.name == pair.name)
+    roles, alone = pair.cheat.party.roles, pair.lone.buyer.party.roles
+    return {
+        "name": pair.name,
+        "beyond": round(figure.cheat - figure.lone, 2),
+        **{f"as_{role}": round(roles[role] - alone.get(role, 0.0), 2) for role in roles},
+        "commission": round(figure.commission, 2),
+        "fees_of_transactions": round(figure.dollars_beside_lone - figure.commission, 2),
+        "shop_lost": round(figure.shop_lost, 2),
     }
 
 
@@ -220,6 +321,8 @@ def _rounded(row: NamedTuple) -> dict[str, object]:
     if isinstance(row, Figure):
         shown["extra"] = round(row.extra, 3)
         shown["extra_per_period"] = round(row.extra / row.periods, 4)
+        for name in ("lone", "lone_rewards", "commission", "shop_lost"):
+            shown.pop(name)
         shown["extra_per_fee"] = round(row.extra / row.fake_fees, 3) if row.fake_fees else "-"
     return shown
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _WIDTH, _HEIGHT = 720, 360
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 170, 40, 50
+_DRAWN = ("wash in all roles", "many accounts", "refunds in dust", "fake reviews", "level 3 bought")
 _COLOURS = ("#1b6ca8", "#c8553d", "#588157", "#8e6c8a", "#b08900")
 
 
@@ -120,6 +121,7 @@ def draw(
     figures: Sequence[Figure],
     points: Sequence[Wash],
     market: Sequence[float],
+    market_ref: float,
 ) -> None:
     """The plots of docs/economics.md."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -130,20 +132,26 @@ def draw(
     shares = sorted({point.share for point in points})
     series = []
     for colour, share in enumerate(shares):
-        some = [p for p in points if p.share == share and p.fee_bps == 50]
+        some = [p for p in points if p.share == share and p.fee_bps == 50 and p.beta > 0.1]
         name = f"s = {share:.2f}"
-        series.append(Series(f"{name}, formula", [(p.beta, p.formula) for p in some], colour))
+        series.append(Series(name, [(p.beta, p.formula) for p in some], colour))
         found = [(p.beta, p.break_even) for p in some if math.isfinite(p.break_even)]
         if found:
             series.append(Series(f"{name}, measured", found, colour, is_dots=True))
     (folder / "break-even.svg").write_text(
         lines("Where washing breaks even", "beta", "market / reference", series, level=1.0)
     )
-    paths = [Series("market, cents a token", [(d, p * 100) for d, p in enumerate(market)], 4)]
-    for colour, pair in enumerate(cast.pairs[:2]):
-        for side, what in ((pair.cheat, ""), (pair.twin, ", twin")):
-            won = [(day + 1, value) for day, value in enumerate(side.party.series)]
-            paths.append(Series(f"{pair.name[:14]}{what}", won, 2 * colour + bool(what)))
+    paths: list[Series] = []
+    for pair in cast.pairs:
+        if pair.name in _DRAWN:
+            both = zip(pair.cheat.party.series, pair.twin.party.series, strict=True)
+            won = [(day + 1.0, cheat - twin) for day, (cheat, twin) in enumerate(both)]
+            paths.append(Series(pair.name, won, len(paths)))
     (folder / "periods.svg").write_text(
-        lines("Dollars won by period, tokens sold at the market", "period", "dollars", paths)
+        lines("Dollars won beyond the honest twin, by period", "period", "dollars", paths, level=0)
     )
+    ratio = [(float(day), price / market_ref) for day, price in enumerate(market)]
+    (folder / "market.svg").write_text(
+        lines("The token's price path", "period", "market / reference",
+              [Series("market", ratio, 4)], level=1.0)
+    )  # fmt: skip

@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from bench.abuse import Demanding, Idle, Refunding, Ring, Trading, Votes, Washing, amounts_of
+from bench.abuse import (
+    Demanding,
+    Idle,
+    Refunding,
+    Ring,
+    Trading,
+    Votes,
+    Washing,
+    amounts_of,
+)
 from bench.memory import DOLLAR, Person, person
 from bench.street import TAIL_DAYS, Action, Party, Shop, Strategy, Street
-from state.tx.growth import BUYER_FROM, LEVELS
+from state.tx.growth import LEVELS
 
 CAPITAL = 100_000 * DOLLAR  # of each party
 PURSE = 40_000 * DOLLAR  # of each honest customer
@@ -16,7 +25,7 @@ CENT = DOLLAR // 100
 _POCKET = DOLLAR // 5  # what an account of a party has for fees
 COMMISSION_BP = 1_000  # of the shop whose commission is open to everybody
 
-FAKE, SHARE, DISCOUNT = "fake", "share", "discount"
+FAKE, ROLES = "fake", "roles"
 
 
 class Scale(NamedTuple):
@@ -28,7 +37,8 @@ class Scale(NamedTuple):
     wash_per_day: int
     wash_buyers: int
     ring: int
-    levels: tuple[int, ...]  # bought by fakes
+    levels: tuple[int, ...]  # bought with fakes
+    topped_up: tuple[int, ...]  # the last hundredth of them, on a street of two years
 
     @property
     def until_day(self) -> int:
@@ -36,8 +46,18 @@ class Scale(NamedTuple):
         return self.days - TAIL_DAYS
 
 
-QUICK = Scale(46, 1, 12, 4, 12, 20, (1,))
-FULL = Scale(220, 5, 250, 8, 240, 400, (1, 2, 3))
+QUICK = Scale(46, 1, 12, 4, 12, 20, (1,), (2,))
+FULL = Scale(220, 5, 250, 8, 240, 400, (1, 2, 3), (1, 2, 3, 4))
+_YEAR = 360  # days of the window of levels
+TWO_YEARS = 2 * _YEAR + TAIL_DAYS
+
+
+class Lone(NamedTuple):
+    """Beside a cheat on real purchases: somebody with one account, and the shops of both."""
+
+    buyer: Strategy
+    shop: Party
+    shop_of_cheat: Party
 
 
 class Pair(NamedTuple):
@@ -47,6 +67,7 @@ class Pair(NamedTuple):
     sort: str
     cheat: Strategy
     twin: Strategy
+    lone: Lone | None = None
 
 
 class Cast:
@@ -85,12 +106,15 @@ class Cast:
         """An honest shop."""
         owner = person(f"stranger {name}")
         self.street.give([owner], PURSE)
+        self.street.know(Party(owner.name, [owner]))
         return self.street.open_shop(owner, commission_bp=commission_bp)
 
-    def enter(self, name: str, sort: str, cheat: Strategy, twin: Strategy) -> None:
-        """Both are on the street."""
-        self.street.strategies += [cheat, twin]
-        self.pairs.append(Pair(name, sort, cheat, twin))
+    def enter(
+        self, name: str, sort: str, cheat: Strategy, twin: Strategy, lone: Lone | None = None
+    ) -> None:
+        """All of them are on the street."""
+        self.street.strategies += [cheat, twin, *([lone.buyer] if lone else ())]
+        self.pairs.append(Pair(name, sort, cheat, twin, lone))
 
     def washing(
         self,
@@ -180,43 +204,85 @@ def add_ring(cast: Cast) -> None:
     cast.enter(name, FAKE, Ring(party, sides[0], cents), sides[1])
 
 
-def add_level(cast: Cast, number: int, *, customers: int, is_topped_up: bool = False) -> None:
-    """A distributor buys its level with fakes; its real sales, to so many, are those of its twin.
-
-    `customers` 0: nothing real, the fakes alone. Topped up, one buyer is all that is faked.
-    """
-    level, name = LEVELS[number], f"level {number} bought"
-    orders, fakers = max(level.orders, level.buyers), level.buyers
-    amount, sort = level.volume // orders, FAKE
-    if is_topped_up:
-        name, orders, fakers, amount, sort = f"level {number} topped up", 1, 1, BUYER_FROM, SHARE
+def add_seller(
+    cast: Cast, name: str, *, customers: int, amounts: Sequence[Sequence[int]], fakes: int,
+    fakers: int, amount: int, fakes_from: int = 1,
+) -> None:  # fmt: skip
+    """A distributor with real sales, and so many fakes of `amount` on one day."""
     sides = []
     for who in (name, f"{name}: twin"):
-        party = cast.party(who, 2 + orders)
+        party = cast.party(who, 2 + fakers)
         shop = cast.stranger(who)
         cast.recruit(party.people[0], [shop], party.people[0])
         few = cast.crowd(who, customers) if customers else []
-        amounts = cast.amounts if customers else []
         sides.append(Trading(party, shop, party.people[0], few, amounts))
     cheat, twin = sides
-    distributor, owner, *others = cheat.party.people
-    buyers = others[:fakers]
+    distributor, owner, *buyers = cheat.party.people
+    each = -(-fakes // fakers)
     cast.street.fund(distributor, [owner], 2_000 * DOLLAR)
-    cast.street.fund(distributor, buyers, amount + _POCKET)
+    cast.street.fund(distributor, buyers, amount * each + _POCKET * each)
     own = cast.street.open_shop(owner)
     cast.recruit(distributor, [own], distributor)
     cheat.fakes = Washing(
-        cheat.party, [own], buyers, distributor, amount, max(1, orders // 20),
-        cast.scale.until_day, orders_max=orders,
+        cheat.party, [own], buyers, distributor, amount, fakes, cast.scale.until_day,
+        orders_max=fakes, from_day=fakes_from,
     )  # fmt: skip
-    cast.enter(name, sort, cheat, twin)
+    cast.enter(name, FAKE, cheat, twin)
+
+
+def add_level(cast: Cast, number: int, *, times: int = 10) -> None:
+    """All that a level asks for is faked, then `times` its volume really sold to many."""
+    level = LEVELS[number]
+    fakes = max(level.orders, level.buyers)
+    amounts = sales_of(times * level.volume, cast.scale.until_day)
+    add_seller(
+        cast, f"level {number} bought", customers=customers_of(times * level.volume),
+        amounts=[[], *amounts[1:]], fakes=fakes, fakers=level.buyers, amount=level.volume // fakes,
+    )  # fmt: skip
+
+
+def add_topped_up(cast: Cast, number: int) -> None:
+    """Who really sells 99 % of a level's volume a year, year after year, fakes the last hundredth.
+
+    For a street of `TWO_YEARS`: the fakes come when the window of 360 days is nearly full, and stay
+    in it for the year in which it holds what a year brings.
+    """
+    volume = LEVELS[number].volume
+    fakers = -(-volume // (100 * 1_000 * DOLLAR))
+    add_seller(
+        cast, f"level {number} topped up", customers=customers_of(volume),
+        amounts=sales_of(2 * volume * 99 // 100, cast.scale.until_day), fakes=fakers,
+        fakers=fakers, amount=volume // 100 // fakers, fakes_from=_YEAR - 30,
+    )  # fmt: skip
+
+
+def sales_of(volume: int, days: int) -> list[list[int]]:
+    """That volume in equal orders of 10 dollars and more, spread evenly over the days."""
+    orders = max(1, min(volume // (10 * DOLLAR), 800))
+    per_day = [orders * (day + 1) // days - orders * day // days for day in range(days)]
+    return [[volume // orders] * count for count in per_day]
+
+
+def customers_of(volume: int) -> int:
+    """So many that what each buys counts (1,000 dollars a buyer), with room to spare."""
+    return max(3, volume // (800 * DOLLAR))
+
+
+def add_large(cast: Cast) -> None:
+    """Level 1 is bought, for two customers who buy for 2,000 dollars each time."""
+    level = LEVELS[1]
+    add_seller(
+        cast, "level 1 bought for two large buyers", customers=2,
+        amounts=[[2_000 * DOLLAR]] * min(30, cast.scale.until_day), fakes=level.orders,
+        fakers=level.buyers, amount=level.volume // level.orders,
+    )  # fmt: skip
 
 
 def add_levels(cast: Cast) -> None:
-    """Levels bought by distributors whose few real customers reach none."""
+    """Levels bought by distributors with real sales."""
     for number in cast.scale.levels:
-        add_level(cast, number, customers=2)
-    add_level(cast, 1, customers=LEVELS[1].buyers - 1, is_topped_up=True)
+        add_level(cast, number)
+    add_large(cast)
 
 
 def add_demand(cast: Cast) -> None:
@@ -228,26 +294,38 @@ def add_demand(cast: Cast) -> None:
     cast.enter(name, FAKE, posting, Idle(cast.party(f"{name}: twin")))
 
 
-def add_shares(cast: Cast) -> None:
-    """A real buyer with accounts that bring, lead and vote for each other; then with commission."""
-    for name, sort, commission_bp in (
-        ("own distributor, leader, voters", SHARE, 0),
-        ("the same, open commission", DISCOUNT, COMMISSION_BP),
-    ):
-        sides = []
-        shop = cast.stranger(name, commission_bp=commission_bp)
-        for who in (name, f"{name}: twin"):
-            party = cast.party(who, 6)
-            sides.append(Trading(party, shop, None, party.people[:1], cast.amounts))
-        cheat, twin = sides
-        first, second, *rest = cheat.party.people
+def add_roles(cast: Cast, name: str, commission_bp: int) -> None:
+    """A real buyer whose six accounts bring, lead and vote for each other; with commission or none.
+
+    Its twin is six people: a distributor who writes, and five customers who buy the same together.
+    Beside them stands a buyer with one account, whom nobody brought: it shows what the further
+    roles are worth.
+    """
+    sides, shops = [], []
+    for who in (name, f"{name}: twin"):
+        shop, party = cast.stranger(who, commission_bp=commission_bp), cast.party(who, 6)
+        first, second, *rest = party.people
         cast.street.fund(first, rest, CAPITAL // 8)
-        cheat.buyers = [first, *rest]
-        cast.recruit(second, [shop], first)  # it has nothing: the first account sponsors it
+        cast.recruit(second, [shop], first)  # it has nothing: somebody else sponsors it
         (post,) = cast.street.act([Action(second, "post_write", _POST, first)])
-        cheat.distributor, cheat.leader, cheat.led_by = second, second, post.txid
-        cheat.votes = Votes()
-        cast.enter(name, sort, cheat, twin)
+        side = Trading(
+            party, shop, second, [first, *rest], cast.amounts,
+            led_by=post.txid, leader=second, votes=Votes(),
+        )  # fmt: skip
+        sides.append(side)
+        shops.append(shop)
+    shops.append(cast.stranger(f"{name}: lone", commission_bp=commission_bp))
+    alone = cast.party(f"{name}: lone")
+    lone = Trading(alone, shops[2], None, alone.people, cast.amounts)
+    sellers = [cast.street.party_of(shop.owner) for shop in shops]
+    assert sellers[0] is not None and sellers[2] is not None
+    cast.enter(name, ROLES, sides[0], sides[1], Lone(lone, sellers[2], sellers[0]))
+
+
+def add_shares(cast: Cast) -> None:
+    """Many accounts on real purchases, at two shops."""
+    add_roles(cast, "own distributor, leader, voters", 0)
+    add_roles(cast, "the same, open commission", COMMISSION_BP)
 
 
 _POST = ("good tea", "none", (), (), (), (), (), ())

@@ -5,9 +5,9 @@ does what is its own (votes, refunds, demand), and who earned tokens the day bef
 sells them at the market's price of the day, which is told to nobody on the chain. Selling costs
 nothing here: that is in a cheat's favour.
 
-Beside the chain stands a shadow bank: what goods are worth to who got them, and what they cost who
-shipped them. A party is worth its dollars, what the chain holds of its own fake orders, what its
-tokens brought, and that.
+Beside the chain stands what it cannot know: what goods are worth to who got them, what they cost
+who shipped them, and the fiat of all (`bank.py`). A party is worth its dollars, what the chain
+holds of its own fake orders, what its tokens brought, its goods, and at the end its fiat.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, cast
 
+from bench.bank import Bank
 from bench.memory import DAY_MS, DOLLAR, START_MS, MemoryChain, Person, make_genesis, person
 from mgsnode.base.block import Receipt
 from mgsnode.base.codec import Value
@@ -26,7 +27,7 @@ from state.tx.money import HOLD
 from state.tx.orders import FAMILY_NUMBER as ORDERS
 from state.tx.orders import ORDER
 from state.tx.periods import period_of
-from state.tx.rewards import claimable, debt_of, earned_of, mining_of
+from state.tx.rewards import claimable, debt_of, earned_of, mining_of, parts_of
 
 RETURN_MS = 14 * DAY_MS  # the shortest window there is: a cheat's capital comes back soonest
 TAIL_DAYS = 18  # after the last payment: everything is final, and claimed
@@ -74,12 +75,15 @@ class Party:
     name: str
     people: list[Person]
     payer: Person | None = None  # of the fees of accounts that have nothing
-    goods: int = 0  # the shadow bank, micro-dollars
+    goods: int = 0  # micro-dollars
+    fiat: int = 0  # cashed at the end, micro-dollars
     tokens: int = 0  # claimed, micro-MGS
     sold: float = 0.0  # what they brought, micro-dollars
     fees: int = 0  # network fees of its fake orders, micro-dollars
     volume: int = 0  # of them
     real_fees: int = 0  # of orders that it really bought, sold or brought
+    commission: int = 0  # that shops of others paid to it, micro-dollars
+    roles: dict[str, float] = field(default_factory=dict)  # role -> dollars its tokens brought
     series: list[float] = field(default_factory=list)  # worth by day, dollars
 
 
@@ -125,6 +129,7 @@ class Street:
         self.chain = MemoryChain(
             make_genesis(gateways, everybody, arbiter=self.arbiter, params=params)
         )
+        self.shadow = Bank(self.chain, [f"g{index}" for index in range(len(gateways))])
         self.day = 0
         self.strategies: list[Strategy] = []
         self.trades: dict[bytes, Trade] = {}
@@ -224,7 +229,11 @@ class Street:
             if not trade.wish.is_real:
                 back = (trade.wish.buyer.address, trade.wish.amount, "")
                 payees.setdefault(trade.wish.shop.owner, []).append(back)
-        self.act(Action(owner, "dollar_transfer", (tuple(to),)) for owner, to in payees.items())
+        self.act(
+            Action(owner, "dollar_transfer", (tuple(to[at : at + _PAYEES_MAX]),))
+            for owner, to in payees.items()
+            for at in range(0, len(to), _PAYEES_MAX)
+        )
 
     def _settle(self, trade: Trade) -> None:
         """In the shadow bank: goods changed hands, or they did not and only the fee is gone."""
@@ -251,6 +260,14 @@ class Street:
         known = self._owner.get(who.address)
         return known[1] if known else None
 
+    def cash_out(self) -> None:
+        """Everybody's first account turns its dollars into fiat, at the gateway that issued all."""
+        parties = {id(one.party): one.party for one in self.strategies}.values()
+        holders = {party.people[0]: party for party in parties}
+        cashed = self.shadow.cash(list(holders), "g0", self.gateways[0])
+        for who, amount in cashed.items():
+            holders[who].fiat += amount
+
     # Tokens -------------------------------------------------------------------------------------
 
     def note(self, receipts: Iterable[Receipt]) -> None:
@@ -270,6 +287,14 @@ class Street:
                             earned[who.address] = None
                 elif event.name == "voice_directed":
                     earned[cast(bytes, event.values[1])] = None
+                elif event.name == "commission_accrued":
+                    self._note_commission(*event.values)
+
+    def _note_commission(self, order_id: Value, to: Value, *rest: Value) -> None:
+        seller = self.party_of(self.trades[cast(bytes, order_id)].wish.shop.owner)
+        _, party = self._owner.get(cast(bytes, to), (None, None))
+        if party and party is not seller:
+            party.commission += cast(int, rest[-1])
 
     def _claim(self) -> None:
         """What the last period brought, as far as it is worth the transaction's fee."""
@@ -287,6 +312,10 @@ class Street:
                     payer = party.payer if party.payer != who else None
                     tx = self.chain.tx(who, "token_claim", period, payer=payer)
                     claims.append((party, amount, tx))
+                    parts = parts_of(mining_of(self.chain.reader, period), earned)
+                    for role, part in parts.items():
+                        before = party.roles.get(role, 0.0)
+                        party.roles[role] = before + part * self.price() / DOLLAR
         if claims:
             self.chain.block([tx for _, _, tx in claims])
         for party, amount, _ in claims:
@@ -298,7 +327,8 @@ class Street:
     def gain(self, party: Party) -> float:
         """Dollars won since the party joined."""
         has = sum(self.chain.dollars(who) for who in party.people)
-        return (has + self._held(party) + party.goods + party.sold - self._start[party.name]) / 1e6
+        won = has + self._held(party) + party.goods + party.fiat + party.sold
+        return (won - self._start[party.name]) / DOLLAR
 
     def _held(self, party: Party) -> int:
         """What the chain holds of the party's fake orders, buyer and shop being one."""
