@@ -178,7 +178,8 @@ def foresee_for_order(
     None where nobody brought the buyer, or where two of the parties are linked.
     """
     binding = binding_of(reader, buyer, shop_id, now_ms)
-    return _applying(reader, binding, buyer, owner, shop_id, named, now_ms)
+    applying = _applying(reader, binding, buyer, owner, shop_id, named, now_ms)
+    return applying[0] if applying else None
 
 
 def _applying(
@@ -189,13 +190,12 @@ def _applying(
     shop_id: bytes,
     named: tuple[bytes, ...],
     now_ms: int,
-) -> Binding | None:
+) -> tuple[Binding, Partner] | None:
     distributor = binding.distributor if binding else b"".join(named)
-    if not distributor or reader.get(PARTNER, (distributor, shop_id)) is None:
+    partner = reader.get(PARTNER, (distributor, shop_id)) if distributor else None
+    if partner is None or not are_unlinked(reader, buyer, owner, distributor):
         return None
-    if not are_unlinked(reader, buyer, owner, distributor):
-        return None
-    return binding or foresee(reader, distributor, shop_id, now_ms)
+    return binding or foresee(reader, distributor, shop_id, now_ms), partner
 
 
 def bind(ctx: Context, buyer: bytes, shop_id: bytes, binding: Binding) -> None:
@@ -207,14 +207,14 @@ def bind(ctx: Context, buyer: bytes, shop_id: bytes, binding: Binding) -> None:
 
 def binding_for_order(
     ctx: Context, buyer: bytes, owner: bytes, shop_id: bytes, named: tuple[bytes, ...]
-) -> Binding | None:
-    """As `foresee_for_order`; what was not there yet is made."""
+) -> tuple[Binding, Partner] | None:
+    """As `foresee_for_order`, with who is bound to; what was not there yet is made."""
     now_ms = ctx.now(FAMILY_NUMBER)
     before = binding_of(ctx.draft, buyer, shop_id, now_ms)
-    binding = _applying(ctx.draft, before, buyer, owner, shop_id, named, now_ms)
-    if binding is not None and before is None:
-        bind(ctx, buyer, shop_id, binding)
-    return binding
+    applying = _applying(ctx.draft, before, buyer, owner, shop_id, named, now_ms)
+    if applying is not None and before is None:
+        bind(ctx, buyer, shop_id, applying[0])
+    return applying
 
 
 def check_recruiter(reader: Reader, address: bytes, recruiter: bytes, shop_id: bytes) -> None:

@@ -187,14 +187,13 @@ def _use(ctx: Context, sale: Sale, by: int) -> None:
 # The way of a sale ------------------------------------------------------------------------
 
 
-def on_paid(ctx: Context, order_id: bytes) -> None:
+def on_paid(ctx: Context, order_id: bytes, order: Order, shop: Shop) -> None:
     """Whoever brought the buyer has a claim on this sale."""
-    order, shop = _order_and_shop(ctx, order_id)
-    binding = binding_for_order(ctx, order.buyer, shop.owner, order.shop, order.distributor)
-    if binding is None:
+    applying = binding_for_order(ctx, order.buyer, shop.owner, order.shop, order.distributor)
+    if applying is None:
         return
+    binding, partner = applying
     share_bp = share_under_caps(ctx.draft, binding, order.total)
-    partner = partner_of(ctx.draft, binding.distributor, order.shop)
     recruiter, second_bps = _second(ctx, order, shop, partner)
     sale = Sale(
         distributor=binding.distributor,
@@ -398,5 +397,6 @@ def do_due(ctx: Context, order_id: bytes) -> None:
 
 def distributor_of(reader: Reader, order_id: bytes) -> bytes | None:
     """Who brought this sale at level 1, bound and unlinked; None if nobody has a claim."""
-    sale = reader.get(SALE, order_id)
+    order = reader.get(ORDER, order_id)
+    sale = reader.get(SALE, order_id) if order is not None and order.is_referred else None
     return None if sale is None or sale.status == VOID else sale.distributor

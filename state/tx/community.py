@@ -32,7 +32,7 @@ from state.registry import EventSpec, Family, Kind, Law
 from state.table import Table, bytes_key, pair_key
 from state.tx import demand
 from state.tx.demand import BPS, COMMUNITY, DAY_MS, QUANTITY_MAX
-from state.tx.orders import LINES, ORDER
+from state.tx.orders import LINES, ORDER, Order, Shop
 
 UNKNOWN_COMMUNITY: Final = (711, "UNKNOWN_COMMUNITY")
 MEMBER_ALREADY: Final = (712, "MEMBER_ALREADY")
@@ -182,15 +182,13 @@ def apply_post(ctx: Context, fields: Fields) -> None:
     ctx.emit("post_written", ctx.object_id, ctx.sender, disclosure)
 
 
-def _on_paid(ctx: Context, order_id: bytes) -> None:
-    order = ctx.draft.get(ORDER, order_id)
-    assert order is not None
+def _on_paid(ctx: Context, order_id: bytes, order: Order, shop: Shop) -> None:
     if order.led_by and ctx.draft.get(POST, order.led_by[0]) is not None:
         figures = ctx.draft.get(POST_FIGURES, order.led_by[0]) or NO_FIGURES
         changed = figures._replace(led=figures.led + 1)
         ctx.draft.put(POST_FIGURES, order.led_by[0], changed)
     if order.demand:
-        demand.on_paid(ctx, order_id, order)
+        demand.on_paid(ctx, order_id, order, shop)
 
 
 def _on_final(ctx: Context, order_id: bytes) -> None:

@@ -36,6 +36,7 @@ from state.tx.orders import (
     SHOP,
     UNKNOWN_SHOP,
     Order,
+    Shop,
 )
 
 COMMUNITY: Final = 7  # the family's number
@@ -387,13 +388,12 @@ def do_due(ctx: Context, backing_id: bytes) -> None:
 # What orders do to it -----------------------------------------------------------------------
 
 
-def on_paid(ctx: Context, order_id: bytes, order: Order) -> None:
+def on_paid(ctx: Context, order_id: bytes, order: Order, shop: Shop) -> None:
     """An order that names a demand pledges units of its buyer's own backing."""
     backed = ctx.draft.get(BACKED, (order.demand[0], order.buyer))
     backing = ctx.draft.get(BACKING, backed.backing) if backed else None
     demand = ctx.draft.get(DEMAND, order.demand[0])
-    shop = ctx.draft.get(SHOP, order.shop)
-    if backed is None or backing is None or demand is None or shop is None:
+    if backed is None or backing is None or demand is None:
         return
     if is_linked(ctx.draft, order.buyer, shop.owner):
         return

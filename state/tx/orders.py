@@ -218,7 +218,7 @@ def apply_pay(ctx: Context, fields: Fields) -> None:
     ctx.list_under(OF_BUYER, ctx.sender, order_id)
     ctx.list_under(OF_SHOP, shop_id, order_id)
     ctx.emit("order_paid", order_id, shop_id, ctx.sender, total)
-    ctx.fire("paid", order_id)
+    ctx.fire("paid", order_id, order, shop)  # as they were before anybody hung on
     _count_paid(ctx, order_id, figures)
 
 

@@ -289,7 +289,7 @@ def test_hooks_are_called_in_the_order_of_the_family_numbers_in_the_same_transac
     calls: list[tuple[int, bytes]] = []
 
     def hook(number: int) -> Any:
-        return lambda _ctx, order_id: calls.append((number, order_id))
+        return lambda _ctx, order_id, *_sale: calls.append((number, order_id))
 
     more = (
         Family(91, "later", hooks={"paid": hook(91)}),

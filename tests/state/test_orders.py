@@ -44,7 +44,7 @@ BLANK = Order(
 def referral(bp: int) -> Family:
     """A family as it will come: it sets the commission at payment and takes it when final."""
 
-    def paid(ctx: Any, order_id: bytes) -> None:
+    def paid(ctx: Any, order_id: bytes, _order: Any, _shop: Any) -> None:
         set_commission(ctx, order_id, bp)
 
     def final(ctx: Any, order_id: bytes) -> None:

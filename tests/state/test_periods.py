@@ -104,7 +104,7 @@ def test_no_gateway_can_be_given_more_than_a_third_by_governance() -> None:
 
 
 def test_a_stop_for_a_period_ends_with_it_and_one_until_cleared_does_not() -> None:
-    def stop(ctx: object, _order: bytes) -> None:
+    def stop(ctx: object, *_sale: object) -> None:
         stop_issuing(ctx, "g1", "refusals", until_period=2)  # type: ignore[arg-type]
         stop_issuing(ctx, "g2", "strikes")  # type: ignore[arg-type]
 

@@ -238,8 +238,10 @@ def refer_bind_while_bound(w: World) -> Transaction:
 
 @scenario("referral")
 def order_pay_by_a_bound_buyer(w: World) -> Transaction:
+    """Not her first order there: the shop has figures and has sold through somebody before."""
     shop = shop_with(w, BOB)
     assert w.do(ALICE, "refer_bind", BOB.address, shop).code == 0
+    assert w.block(order_by(w, ALICE, shop))[0].code == 0
     return order_by(w, ALICE, shop)
 
 
