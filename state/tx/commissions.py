@@ -166,6 +166,8 @@ def caps_of(
 def share_under_caps(reader: Reader, binding: Binding, total: int) -> int:
     """The binding's share, lowered so far that an order of `total` passes no cap."""
     share_bp = binding.share_bp
+    if not binding.campaign:
+        return share_bp  # a shop that has set none has no caps
     campaign = campaign_of(reader, binding.campaign)
     for key, cap in caps_of(campaign, binding.campaign, binding.distributor):
         used = reader.get(USED, key)
@@ -176,7 +178,7 @@ def share_under_caps(reader: Reader, binding: Binding, total: int) -> int:
 
 def _use(ctx: Context, sale: Sale, by: int) -> None:
     """What counts against the sale's caps changed."""
-    if by == 0:
+    if by == 0 or not sale.campaign:
         return
     campaign = campaign_of(ctx.draft, sale.campaign)
     for key, _ in caps_of(campaign, sale.campaign, sale.distributor):
@@ -196,17 +198,9 @@ def on_paid(ctx: Context, order_id: bytes, order: Order, shop: Shop) -> None:
     share_bp = share_under_caps(ctx.draft, binding, order.total)
     recruiter, second_bps = _second(ctx, order, shop, partner)
     sale = Sale(
-        distributor=binding.distributor,
-        recruiter=recruiter,
-        share_bp=share_bp,
-        second_bps=second_bps,
-        campaign=binding.campaign,
-        status=OPEN,
-        due_ms=0,
-        counted=False,
-        commission=0,
-        rows=0,
-    )
+        binding.distributor, recruiter, share_bp, second_bps, binding.campaign, OPEN,
+        0, False, 0, 0,  # due_ms, counted, commission, rows
+    )  # fmt: skip
     ctx.draft.put(SALE, order_id, sale)
     _promise_more(ctx, order, sale, promised(share_bp, order.total), partner)
     set_commission(ctx, order_id, share_bp)

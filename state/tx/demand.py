@@ -23,8 +23,8 @@ from mgsnode.base.errors import Rejected
 from state.context import Context, Fields, is_scheduled
 from state.draft import Reader
 from state.table import Table, bytes_key, pair_key, text_key
-from state.tx.accounts import check_free, is_linked
-from state.tx.money import HOLD, check_balance, hold_parts, release, split_hold
+from state.tx.accounts import is_linked
+from state.tx.money import HOLD, check_spend, hold_parts, release, split_hold
 from state.tx.orders import (
     CANCELLED,
     COMPLETED,
@@ -266,11 +266,10 @@ def _deposit_for(price: int, quantity: int, deposit_bp: int) -> int:
 
 def _check_backing(ctx: Context, deposit: int) -> Backer:
     """The sender's record as a backer, if it may back with this deposit."""
-    check_free(ctx.draft, ctx.sender)
     backer = backer_of(ctx.draft, ctx.sender)
     if len(backer.open) >= BACKINGS_MAX:
         raise Rejected(TOO_MANY_BACKINGS, highest=BACKINGS_MAX)
-    check_balance(ctx.draft, ctx.sender, deposit)
+    check_spend(ctx.draft, ctx.sender, deposit)
     return backer
 
 
@@ -408,16 +407,16 @@ def on_paid(ctx: Context, order_id: bytes, order: Order, shop: Shop) -> None:
     ctx.emit("demand_pledged", order.demand[0], backed.backing, units)
 
 
-def _pledge_of(ctx: Context, order_id: bytes) -> Pledge | None:
-    """What the order serves of a demand; costs nothing for those that name none."""
+def _order_and_pledge(ctx: Context, order_id: bytes) -> tuple[Order, Pledge | None]:
+    """The order and what it serves of a demand, which costs nothing for those that name none."""
     order = ctx.draft.get(ORDER, order_id)
     assert order is not None, "the hook names one"
-    return ctx.draft.get(PLEDGE, order_id) if order.demand else None
+    return order, ctx.draft.get(PLEDGE, order_id) if order.demand else None
 
 
 def on_completed(ctx: Context, order_id: bytes) -> None:
     """The order fulfils what it pledged: that part of the deposit goes back."""
-    pledge = _pledge_of(ctx, order_id)
+    _, pledge = _order_and_pledge(ctx, order_id)
     if pledge is None:
         return
     ctx.draft.delete(PLEDGE, order_id)
@@ -441,9 +440,8 @@ def on_completed(ctx: Context, order_id: bytes) -> None:
 
 def on_refunded(ctx: Context, order_id: bytes, _amount: int) -> None:
     """An order that came to nothing opens again what it pledged, unless the demand is over."""
-    pledge = _pledge_of(ctx, order_id)
-    order = ctx.draft.get(ORDER, order_id)
-    if pledge is None or order is None or order.status not in (CANCELLED, REFUNDED_WHOLE):
+    order, pledge = _order_and_pledge(ctx, order_id)
+    if pledge is None or order.status not in (CANCELLED, REFUNDED_WHOLE):
         return
     ctx.draft.delete(PLEDGE, order_id)
     backing = ctx.draft.get(BACKING, pledge.backing)

@@ -16,7 +16,7 @@ from mgsnode.base.errors import Rejected
 from state.context import Context
 from state.draft import Reader
 from state.table import Table, bytes_key, int_key, pair_key
-from state.tx.accounts import ACCOUNT, EMPTY, Account, account_of
+from state.tx.accounts import ACCOUNT, EMPTY, FROZEN, Account, account_of, check_free
 
 DOLLAR_FAMILY: Final = 1
 REDEMPTIONS: Final = 15  # the family whose holds count as locked
@@ -81,6 +81,15 @@ def check_balance(reader: Reader, address: bytes, amount: int) -> None:
     balance = account_of(reader, address).dollar
     if balance < amount:
         raise Rejected(INSUFFICIENT_BALANCE, balance=str(balance), needed=str(amount))
+
+
+def check_spend(reader: Reader, address: bytes, amount: int) -> None:
+    """What `check_free` and `check_balance` ask, with one look at the account."""
+    account = account_of(reader, address)
+    if account.flags & FROZEN:
+        check_free(reader, address)
+    if account.dollar < amount:
+        raise Rejected(INSUFFICIENT_BALANCE, balance=str(account.dollar), needed=str(amount))
 
 
 def _add(ctx: Context, address: bytes, amount: int) -> None:

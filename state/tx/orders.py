@@ -33,7 +33,7 @@ from state.fields import (
     gateway_name,
 )
 from state.registry import EventSpec, Family, Kind, Law
-from state.tx.accounts import check_free, is_linked
+from state.tx.accounts import is_linked
 from state.tx.batches import check_units, reserve_units, ship_units
 from state.tx.disputes import (
     DISPUTE,
@@ -45,7 +45,7 @@ from state.tx.disputes import (
     rule,
 )
 from state.tx.gateways import CARRIER, is_listed
-from state.tx.money import check_balance, hold_parts
+from state.tx.money import check_spend, hold_parts
 from state.tx.payout import cancel, complete, finalise, pay_commission, set_commission
 from state.tx.refunds import (
     DUPLICATE_LINE,
@@ -182,7 +182,6 @@ def apply_pay(ctx: Context, fields: Fields) -> None:
     total, wanted = _wanted(lines)
     if len(wanted) > BATCHES_MAX:
         raise Rejected(TOO_MANY_BATCHES, highest=BATCHES_MAX)
-    check_free(ctx.draft, ctx.sender)
     shop = terms_now(ctx.draft, ctx.require(SHOP, shop_id, UNKNOWN_SHOP))
     if is_linked(ctx.draft, shop.arbiter, ctx.sender):
         raise Rejected(ARBITER_LINKED)
@@ -191,7 +190,7 @@ def apply_pay(ctx: Context, fields: Fields) -> None:
         raise Rejected(TOTAL_TOO_LARGE)
     if wanted:
         check_units(ctx.draft, shop_id, wanted)
-    check_balance(ctx.draft, ctx.sender, total)
+    check_spend(ctx.draft, ctx.sender, total)
     # From here on nothing can fail.
     order_id = ctx.object_id
     due_ms = ctx.now(FAMILY_NUMBER) + shop.ship_within_ms
@@ -229,11 +228,11 @@ def _count_paid(ctx: Context, order_id: bytes, figures: ShopFigures) -> None:
     order = ctx.draft.get(ORDER, order_id)
     assert order is not None
     referred = order.total if order.is_referred else 0
-    counted = figures._replace(
-        orders=figures.orders + 1,
-        paid=figures.paid + order.total,
-        referred_paid=figures.referred_paid + referred,
-    )
+    orders, cancelled, completed, final, paid, refunded, referred_paid, *rest = figures
+    counted = ShopFigures(
+        orders + 1, cancelled, completed, final, paid + order.total, refunded,
+        referred_paid + referred, *rest,
+    )  # fmt: skip
     ctx.draft.put(FIGURES, order.shop, counted)
 
 

@@ -150,8 +150,8 @@ def finalise(ctx: Context, order_id: bytes, order: Order, shop: Shop) -> None:
     The queue has let go of the order. Who earns a commission takes it in the hook; what nobody
     takes is the shop's.
     """
-    holdback = held(ctx.draft, FAMILY_NUMBER, order_id, HOLDBACK)
-    commission = held(ctx.draft, FAMILY_NUMBER, order_id, COMMISSION)
+    holdback = held_shares(order, order.kept).holdback
+    commission = order.unspent - holdback
     release(ctx, FAMILY_NUMBER, order_id, HOLDBACK, shop.owner, holdback)
     final = order.but(
         status=FINAL, due_ms=0, to_shop=order.to_shop + holdback, closed_ms=ctx.time_ms
