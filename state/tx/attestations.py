@@ -120,10 +120,19 @@ def _known(ctx: Context, name: str, instant_ms: int, reserve: Reserve) -> Attest
     if known is not None and known.entries[0].attestor != b"":  # nobody adds to the genesis
         return known
     trial = trial_at(ctx.draft, name, instant_ms)
-    is_old = len(reserve.instants) == INSTANTS_KEPT and instant_ms < reserve.instants[-1]
-    if trial is None or is_old:
+    if trial is None or _dropped(reserve, instant_ms) == instant_ms:
         raise Rejected(UNKNOWN_INSTANT, instant_ms=instant_ms)
     return Attested(trial.sums.fiat_out, ())
+
+
+def _dropped(reserve: Reserve, instant_ms: int) -> int | None:
+    """Which instant makes room for another one: the oldest, but never the one that counts.
+
+    Otherwise one attestor alone could take it away by speaking of many newer instants.
+    """
+    if len(reserve.instants) < INSTANTS_KEPT:
+        return None
+    return min(at for at in (*reserve.instants, instant_ms) if at != reserve.last_instant_ms)
 
 
 def _check_unlinked(ctx: Context, known: Attested) -> None:
@@ -138,14 +147,15 @@ def _check_unlinked(ctx: Context, known: Attested) -> None:
 
 
 def _keep(ctx: Context, name: str, reserve: Reserve, instant_ms: int, row: Attested) -> None:
-    """Write what was said; the oldest instants that are kept make room."""
+    """Write what was said; one of the instants that are kept may make room."""
     ctx.draft.put(ATTESTED, (instant_ms, name), row)
     if instant_ms in reserve.instants:
         return
-    instants = sorted([*reserve.instants, instant_ms], reverse=True)
-    for dropped in instants[INSTANTS_KEPT:]:
+    dropped = _dropped(reserve, instant_ms)
+    if dropped is not None:
         ctx.draft.delete(ATTESTED, (dropped, name))
-    kept = tuple(instants[:INSTANTS_KEPT])
+    instants = sorted([*reserve.instants, instant_ms], reverse=True)
+    kept = tuple(at for at in instants if at != dropped)
     needed_ms = min(kept[-1], reserve.last_instant_ms)
     withdrawals = tuple(pair for pair in reserve.withdrawals if pair[0] > needed_ms)
     ctx.draft.put(RESERVE, name, reserve._replace(instants=kept, withdrawals=withdrawals))

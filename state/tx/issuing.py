@@ -17,7 +17,7 @@ from mgsnode.base.limits import INT_MAX
 from state.context import Action, Context, Fault, Fields
 from state.fields import Amount, Hash32, Struct, Text, gateway_name
 from state.table import Table, bytes_key, int_key, pair_key, text_key
-from state.tx.accounts import check_free
+from state.tx.accounts import ACCOUNT_FROZEN, check_free, is_frozen
 from state.tx.attestations import ROOM_EXCEEDED
 from state.tx.gateways import (
     ACTIVE,
@@ -192,6 +192,8 @@ def _why_not_now(ctx: Context, issue: Issue) -> Fault | None:
     stops = standing_of(ctx.draft, name).stops
     if stops:
         return ISSUING_STOPPED, {"gateway": name, "why": ", ".join(why for why, _ in stops)}
+    if is_frozen(ctx.draft, gateway.operator):  # minting is of its own will, to the end
+        return ACCOUNT_FROZEN, {}
     if not _can_be_counted(ctx, position_of(ctx.draft, name), issue.amount):
         return SUPPLY_LIMIT, {}
     room = _room_now(ctx, issue).room

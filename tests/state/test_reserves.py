@@ -18,6 +18,7 @@ from state.tx.positions import POSITION, REFERENCE, position_of
 from state.tx.room import ATTESTED, RESERVE, Room, reserve_of, room_of
 from state.tx.trials import CHAIN_TRIAL, INSTANT, TRIAL, trial_at
 from tests.state.scenarios.base import ALICE, BOB, OP0, OP1, OP2, fund
+from tests.state.scenarios.compliance import freeze
 from tests.state.scenarios.governance import done, passed
 from tests.state.scenarios.reserves import (
     ATTESTORS,
@@ -233,18 +234,24 @@ def test_the_fiat_out_of_an_instant_is_that_of_the_end_of_its_period() -> None:
     assert trial is not None and trial.sums.fiat_out == 300 * DOLLAR
 
 
-def test_only_the_newest_32_instants_are_kept() -> None:
+def test_32_instants_are_kept_the_newest_and_the_one_that_counts() -> None:
     w = world(params={"period_ms": 3_600_000})
     instants = []
     for _ in range(35):
         instants.append(end_period(w))
         assert w.block(attestation(w, CAP))[0].code == 0  # one alone counts for nothing
     kept = reserve_of(w.draft, "g1").instants
-    assert kept == tuple(reversed(instants[-32:]))
+    assert kept == (*reversed(instants[-31:]), START_MS)
     assert len(list(w.draft.items(ATTESTED))) == 32 + 3  # and the genesis of the others
-    assert room(w).attested == 0
-    late = w.block(attestation(w, CAP, by=ATTESTORS[1], instant=instants[2]))[0]
+    assert room(w).attested == CAP, "one attestor alone took away what counts"
+    late = w.block(attestation(w, CAP, by=ATTESTORS[1], instant=instants[3]))[0]
     assert reason(w, late) == "UNKNOWN_INSTANT"
+    assert w.broken_laws() == []
+    assert w.block(attestation(w, CAP, by=ATTESTORS[1], instant=instants[4]))[0].code == 0
+    end_period(w)
+    assert w.block(attestation(w, CAP))[0].code == 0
+    kept = reserve_of(w.draft, "g1").instants
+    assert (len(kept), kept[-1]) == (32, instants[4]), "the genesis counts no more and makes room"
     assert w.broken_laws() == []
 
 
@@ -381,13 +388,20 @@ def test_an_issue_whose_room_is_gone_at_its_end_lapses() -> None:
 
 
 @pytest.mark.parametrize(
-    ("what", "why"), [("suspend", "GATEWAY_NOT_ACTIVE"), ("stop", "ISSUING_STOPPED")]
+    ("what", "why"),
+    [
+        ("suspend", "GATEWAY_NOT_ACTIVE"),
+        ("stop", "ISSUING_STOPPED"),
+        ("freeze", "ACCOUNT_FROZEN"),
+    ],
 )
 def test_an_issuer_that_may_no_longer_issue_loses_what_waits(what: str, why: str) -> None:
     w = world()
     issue_id = waiting(w)
     if what == "suspend":
         done(w, "suspend", ("g1",))
+    elif what == "freeze":  # whoever stole its key has asked before the officer could act
+        freeze(w, OP1)
     else:
         w.draft.put(STANDING, "g1", Standing(w.time_ms, (("strikes", 0),)))
     w.pass_ms(DAY_MS)
