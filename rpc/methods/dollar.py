@@ -46,7 +46,7 @@ async def _supply(ctx: Context, _params: NoParams) -> object:
 def _gateway_json(view: View, name: str, row: Gateway, hrp: str) -> dict[str, object]:
     sums = view.position(name)
     params = ChainParams(view.reader, view.registry.defaults)
-    strikes = strikes_of(view.reader, params, name)
+    strikes = strikes_of(view.reader, name)
     duties = open_of(view.reader, name)
     return {
         "gateway": name,

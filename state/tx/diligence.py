@@ -30,7 +30,7 @@ from state.fields import Amount, Hash32, Int, Struct, gateway_name
 from state.registry import EventSpec, Kind
 from state.table import Table, int_key, pair_key, text_key
 from state.tx.accounts import is_linked
-from state.tx.gateways import GATEWAY, operated_by, standing_of, stop_issuing
+from state.tx.gateways import GATEWAY, LEAVING, operated_by, stop_issuing
 from state.tx.payouts import Redemption, operator_of, owner_of
 from state.tx.periods import period_of
 from state.tx.positions import POSITION, Position
@@ -83,7 +83,13 @@ NO_STRIKES: Final = Strikes(0, -1, 0, 0, 0, struck=False)
 
 
 def credit_of(reader: Reader, params: Params, name: str) -> int:
-    """How far below zero redemptions may take the gateway's position."""
+    """How far below zero redemptions may take the gateway's position.
+
+    One that leaves redeems what it stands for: below zero, crumbs would hold it for ever.
+    """
+    gateway = reader.get(GATEWAY, name)
+    if gateway is not None and gateway.status == LEAVING:
+        return 0
     row = reader.get(CREDIT, name)
     return max(params["credit_floor"], row.amount if row else 0)
 
@@ -91,7 +97,7 @@ def credit_of(reader: Reader, params: Params, name: str) -> int:
 def check_credit(ctx: Context, name: str, position: Position, amount: int) -> None:
     """`CREDIT_EXHAUSTED` unless the gateway must take a redemption of `amount`."""
     left = position.position - position.asks - amount
-    if left < -ctx.params["credit_floor"] and left < -credit_of(ctx.draft, ctx.params, name):
+    if left < 0 and left < -credit_of(ctx.draft, ctx.params, name):
         raise Rejected(CREDIT_EXHAUSTED, gateway=name)
 
 
@@ -153,13 +159,15 @@ def on_period_closed(ctx: Context, index: int, _closed: Any) -> None:
 # Strikes -------------------------------------------------------------------------------------
 
 
-def strikes_of(reader: Reader, params: Params, name: str) -> Strikes:
-    """A gateway's strikes; from 0 once governance has cleared what they led to."""
-    row = reader.get(STRIKES, name) or NO_STRIKES
-    stops = dict(standing_of(reader, name).stops)
-    if row.number >= params["strike_limit"] and STRIKES_STOP not in stops:
-        return row._replace(number=0)
-    return row
+def strikes_of(reader: Reader, name: str) -> Strikes:
+    """A gateway's strikes."""
+    return reader.get(STRIKES, name) or NO_STRIKES
+
+
+def on_stop_cleared(ctx: Context, name: str, why: str) -> None:
+    """Once governance has cleared what strikes led to, they count from 0."""
+    if why == STRIKES_STOP:
+        ctx.draft.put(STRIKES, name, strikes_of(ctx.draft, name)._replace(number=0))
 
 
 def fail(ctx: Context, rid: bytes, row: Redemption) -> None:
@@ -167,7 +175,7 @@ def fail(ctx: Context, rid: bytes, row: Redemption) -> None:
     name, period = row.gateway, period_of(ctx.draft).number
     gateway = ctx.draft.get(GATEWAY, name)
     assert gateway is not None
-    strikes = strikes_of(ctx.draft, ctx.params, name)
+    strikes = strikes_of(ctx.draft, name)
     if strikes.period != period:
         strikes = Strikes(strikes.number, period, gateway.bond, 0, 0, struck=False)
     is_own = is_linked(ctx.draft, row.holder, operator_of(ctx.draft, row))

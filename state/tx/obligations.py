@@ -49,6 +49,7 @@ from state.tx.gateways import (
 from state.tx.leaving import CLEARING, OBLIGATIONS_OPEN, OpenObligations, look_at_leaving
 from state.tx.netting import Part
 from state.tx.positions import (
+    ASKED_MAX,
     CENT,
     PAID_ON,
     SUPPLY_LIMIT,
@@ -295,7 +296,7 @@ def apply_paid(ctx: Context, fields: Fields) -> None:
     name = row.debtor
     _check_side(ctx, name)
     check_reference(ctx, PAID_ON, name, reference)
-    if position_of(ctx.draft, name).fiat_out + row.fiat > INT_MAX:
+    if position_of(ctx.draft, name).fiat_out + row.fiat > INT_MAX - ASKED_MAX:
         raise Rejected(SUPPLY_LIMIT)
     # From here on nothing can fail.
     use_reference(ctx, PAID_ON, name, reference)
@@ -337,6 +338,9 @@ def apply_rule(ctx: Context, fields: Fields) -> None:
     for name in (row.debtor, row.creditor):
         if is_linked(ctx.draft, ctx.sender, _gateway(ctx, name).operator):
             raise Rejected(ATTESTOR_LINKED, gateway=name)
+    for other, _ in row.rulings:
+        if other != ctx.sender and is_linked(ctx.draft, ctx.sender, other):
+            raise Rejected(ATTESTOR_LINKED)
     # From here on nothing can fail.
     rulings = {**dict(row.rulings), ctx.sender: for_creditor}
     row = row._replace(rulings=tuple(sorted(rulings.items())))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from mgsnode.base.errors import Rejected
+from mgsnode.base.limits import INT_MAX
 from state.context import Context
 from state.draft import Reader
 from state.table import Table, bytes_key, int_key, pair_key, text_key
@@ -19,6 +20,9 @@ SUPPLY_LIMIT: Final = (104, "SUPPLY_LIMIT")
 CENT: Final = 10_000  # micro-dollars
 DOLLAR: Final = 1_000_000
 ISSUED_ON, PAID_ON = 1, 2  # what a reference was used for
+# What can ever be asked of one gateway in redemptions: the same dollars, asked and refused in a
+# circle, must not run over. As much again is left for what it pays in fiat by clearing.
+ASKED_MAX: Final = INT_MAX // 2
 
 
 class Position(NamedTuple):

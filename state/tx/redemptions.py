@@ -50,6 +50,7 @@ from state.tx.diligence import (
     fail,
     note_refusal,
     on_period_closed,
+    on_stop_cleared,
 )
 from state.tx.gateways import (
     ATTESTOR,
@@ -96,9 +97,11 @@ from state.tx.payouts import (
 )
 from state.tx.periods import period_of
 from state.tx.positions import (
+    ASKED_MAX,
     CENT,
     DOLLAR,
     PAID_ON,
+    SUPPLY_LIMIT,
     change_position,
     check_reference,
     position_of,
@@ -147,7 +150,10 @@ def apply_redeem(ctx: Context, fields: Fields) -> None:
     fiat, quote_id = check_fiat(ctx, name, currency, amount, quote)
     ask_fee = params["ask_fee"]
     check_balance(ctx.draft, ctx.sender, amount + ask_fee)
-    check_credit(ctx, name, position_of(ctx.draft, name), amount)
+    position = position_of(ctx.draft, name)
+    check_credit(ctx, name, position, amount)
+    if position.asked + amount > ASKED_MAX:
+        raise Rejected(SUPPLY_LIMIT)
     # From here on nothing can fail.
     rid = ctx.object_id
     now_ms = ctx.now(REDEMPTIONS)
@@ -222,7 +228,8 @@ def apply_redeem_refuse(ctx: Context, fields: Fields) -> None:
     rid, reason = fields
     redemption = _operated_redemption(ctx, rid)
     # From here on nothing can fail.
-    fee_to = ctx.sender if reason == "details" else b""
+    is_earned = reason == "details" and not is_frozen(ctx.draft, redemption.holder)
+    fee_to = ctx.sender if is_earned else b""
     give_back(ctx, rid, redemption, status=REFUSED, fee_to=fee_to, reason=reason)
     note_refusal(ctx, redemption)
 
@@ -495,5 +502,6 @@ FAMILY: Final = Family(
     due=_do_due,
     hooks={
         "period_closed": on_period_closed, "thawed": begin_sweep, "seized": begin_sweep,
+        "stop_cleared": on_stop_cleared,
     },
 )  # fmt: skip

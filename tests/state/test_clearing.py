@@ -35,6 +35,7 @@ from state.tx.obligations import (
 )
 from state.tx.positions import NO_POSITION, POSITION, position_of
 from state.tx.tokens import TOKEN_FAMILY, UNBONDING, liable_bond, token_totals_of
+from tests.state.scenarios.accounts import keys
 from tests.state.scenarios.base import ALICE, OP0, OP1, OP2, OP3, set_bond
 from tests.state.scenarios.clearing import ATTESTORS, jump, jump_to, open_ones, row_of
 from tests.state.scenarios.governance import done, join_args, propose, said, vote_key
@@ -337,6 +338,24 @@ def test_one_attestor_alone_decides_nothing_and_one_who_is_named_no_more_does_no
     assert row_of(town.w, oid).status == "open"
 
 
+def test_attestors_who_share_a_key_are_one() -> None:
+    town = Town()
+    town.redeem("g1", 100_000)
+    (oid,) = town.window()
+    town.pay(oid)
+    town.contest(oid)
+    first, second, third = ATTESTORS
+    shared = keys(first, second)
+    assert town.w.do(first, "account_set_keys", shared, 1, also=[second]).code == 0
+    assert town.w.do(first, "obligation_rule", oid, True).code == 0
+    again = town.w.do(second, "obligation_rule", oid, True)
+    assert reason(town.w, again) == "ATTESTOR_LINKED"
+    assert town.w.do(first, "obligation_rule", oid, False).code == 0, "its own mind it may change"
+    assert row_of(town.w, oid).status == "contested"
+    assert town.w.do(third, "obligation_rule", oid, False).code == 0
+    assert row_of(town.w, oid).status == "settled"
+
+
 def test_attestors_of_two_opinions_decide_nothing_until_two_agree() -> None:
     town = Town()
     town.redeem("g1", 100_000)
@@ -603,6 +622,23 @@ def test_an_open_redemption_or_a_waiting_issue_keeps_it(open_sum: str) -> None:
     w.block()
     row = w.draft.get(GATEWAY, "g3")
     assert row is not None and row.status == "leaving"
+
+
+def test_crumbs_do_not_hold_who_leaves() -> None:
+    """It redeems what it stands for; below zero, ten dollars a day would keep it for ever."""
+    town = Town()
+    w = town.w
+    town.issue("g3", 2_000)
+    done(w, "leave", ("g3",))
+    crumb = ("g3", 20 * DOLLAR + 10_000, "USD", h("iban"), ())
+    assert reason(w, w.do(ALICE, "dollar_redeem", *crumb)) == "CREDIT_EXHAUSTED"
+    assert w.do(town.operator("g3"), "gateway_credit", 10**12).code == 0
+    assert reason(w, w.do(ALICE, "dollar_redeem", *crumb)) == "CREDIT_EXHAUSTED"
+    town.redeem("g3", 2_000)
+    crumb = ("g3", 10 * DOLLAR, "USD", h("iban"), ())
+    assert reason(w, w.do(ALICE, "dollar_redeem", *crumb)) == "GATEWAY_NOT_ACTIVE"
+    assert town.gateway("g3").status == "left"
+    town.check_fiat()
 
 
 def test_a_leaving_creditors_small_claim_does_not_wait() -> None:

@@ -211,6 +211,15 @@ def obligation_rule_as_who_shares_a_key_with_the_creditor(w: World) -> Transacti
     return w.tx(ATTESTORS[0], "obligation_rule", oid, True)
 
 
+@scenario("dollar", "ATTESTOR_LINKED")
+def obligation_rule_as_who_shares_a_key_with_who_has_ruled(w: World) -> Transaction:
+    oid = contested_by_paid_attestors(w)
+    first, second, _ = ATTESTORS
+    assert w.do(first, "account_set_keys", keys(first, second), 1, also=[second]).code == 0
+    assert w.do(first, "obligation_rule", oid, True).code == 0
+    return w.tx(second, "obligation_rule", oid, True)
+
+
 @scenario("dollar", "OBLIGATION_STATUS")
 def obligation_rule_on_what_nobody_contests(w: World) -> Transaction:
     for attestor in ATTESTORS:

@@ -6,6 +6,7 @@ from typing import Any
 
 from mgsnode.base.transaction import Transaction
 from state.tx.gateways import GATEWAY
+from state.tx.positions import ASKED_MAX, POSITION, position_of
 from tests.state.scenarios.base import (
     ALICE,
     BOB,
@@ -73,6 +74,13 @@ def redeem_a_second_time_beyond_the_credit(w: World) -> Transaction:
     ask = w.do(ALICE, "dollar_redeem", "g1", 30_000 * DOLLAR, "USD", h("iban"), ())
     assert ask.code == 0
     return w.tx(ALICE, "dollar_redeem", "g1", 20_000 * DOLLAR + 10_000, "USD", h("iban"), ())
+
+
+@scenario("dollar", "SUPPLY_LIMIT")
+def redeem_more_than_can_ever_be_asked_of_a_gateway(w: World) -> Transaction:
+    sums = position_of(w.draft, "g1")
+    w.draft.put(POSITION, "g1", sums._replace(asked=ASKED_MAX - 20 * DOLLAR + 1))
+    return w.tx(ALICE, "dollar_redeem", "g1", 20 * DOLLAR, "USD", h("iban"), ())
 
 
 def _asked(w: World, dollars: int = 20) -> bytes:
