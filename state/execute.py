@@ -50,6 +50,7 @@ from state.tx.accounts import (
     ACCOUNT,
     Account,
     account_of,
+    check_free,
     fee_of,
     next_nonce,
     nonces_after,
@@ -276,7 +277,7 @@ def check_envelope(
 ) -> tuple[Kind, int, Account]:
     """(kind, fee, sender) of a transaction that may enter a block of that time but for its nonce.
 
-    `Rejected` otherwise: unknown kind, time, authorisation, fee. Writes nothing.
+    `Rejected` otherwise: unknown kind, time, authorisation, fee, a frozen sponsor. Writes nothing.
     """
     body = tx.body
     kind = registry.kinds.get(body.kind)
@@ -293,6 +294,8 @@ def check_envelope(
     fee = fee_of(params, registry.weight_param[body.kind], len(tx.raw))
     if fee > body.fee_max:
         raise Rejected(FEE_TOO_HIGH, fee=str(fee), fee_max=str(body.fee_max))
+    if body.payer:
+        check_free(reader, body.payer)  # its own fees it pays, as a duty may cost one
     balance = (account_of(reader, body.payer) if body.payer else sender).dollar
     if balance < fee:
         raise Rejected(FEE_UNAFFORDABLE, fee=str(fee), balance=str(balance))

@@ -28,7 +28,7 @@ from state.fields import (
     gateway_name,
 )  # fmt: skip
 from state.table import Table, bytes_key
-from state.tx.accounts import account_of
+from state.tx.accounts import ACCOUNT_FROZEN, account_of, is_frozen
 from state.tx.gateways import (
     ACTIVE,
     GATEWAY,
@@ -200,6 +200,8 @@ def _why_not_join(ctx: Context, args: Fields) -> Fault | None:
         return OPERATOR_TAKEN, {}
     if len(seats_of(ctx.draft)) >= VALIDATORS_MAX:
         return TOO_MANY_GATEWAYS, {"highest": VALIDATORS_MAX}
+    if is_frozen(ctx.draft, join.operator):
+        return ACCOUNT_FROZEN, {}
     if account_of(ctx.draft, join.operator).token < join.bond:
         return INSUFFICIENT_TOKENS, {"needed": str(join.bond)}
     return _key_fault(ctx, join.vote_key, join.transport_certificate)

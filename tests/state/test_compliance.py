@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from mgsnode.base.errors import Rejected
 from state import execute
 from state.draft import Draft
 from state.registry import standard_registry
@@ -15,9 +16,9 @@ from state.tx.compliance import SEIZURE
 from state.tx.gateways import OFFICER as OFFICER_ROLE
 from state.tx.governance import PROPOSAL
 from state.tx.orders import ORDER
-from tests.state.scenarios.base import ALICE, ARBITER, BOB, NOTHING, OP0, SELLER
+from tests.state.scenarios.base import ALICE, ARBITER, BOB, NOTHING, OP0, SELLER, grant, new_world
 from tests.state.scenarios.compliance import CASE, OFFICER, freeze
-from tests.state.scenarios.governance import done, passed
+from tests.state.scenarios.governance import done, join_args, passed, propose
 from tests.state.scenarios.orders import _completed, _paid
 from tests.state.world import DAY_MS, DOLLAR, Person, World, h, make_genesis, reason
 
@@ -197,3 +198,28 @@ def test_the_law_notices_what_does_not_belong_together(broken: str) -> None:
 
 def put(w: World, account: Any) -> None:
     w.draft.put(ACCOUNT, ALICE.address, account)
+
+
+def test_a_frozen_account_pays_its_own_fees_and_nobody_elses() -> None:
+    w = new_world()
+    freeze(w, ALICE)
+    memo = ("account_set_memo", True)
+    with pytest.raises(Rejected, match="ACCOUNT_FROZEN"):
+        w.do(BOB, *memo, also=[ALICE], payer=ALICE)
+    before = w.dollars(ALICE)
+    assert w.do(ALICE, *memo).code == 0
+    assert w.dollars(ALICE) < before
+    thaw = ("compliance_thaw", ALICE.address, CASE)
+    assert w.do(OFFICER, *thaw).code == 0
+    assert w.do(BOB, *memo, also=[ALICE], payer=ALICE).code == 0
+
+
+def test_no_proposal_bonds_the_tokens_of_a_frozen_account() -> None:
+    w = new_world()
+    w.block()
+    args = join_args(w)
+    grant(w, Person("op-nova"), 10**12)
+    freeze(w, Person("op-nova"))
+    assert reason(w, w.block(propose(w, "join", args))[0]) == "ACCOUNT_FROZEN"
+    assert w.do(OFFICER, "compliance_thaw", Person("op-nova").address, CASE).code == 0
+    assert w.block(propose(w, "join", args))[0].code == 0
