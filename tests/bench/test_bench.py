@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+from pathlib import Path
 
 import pytest
 
-from bench import expire, kinds, orders, reads
+from bench import expire, kinds, orders, reads, replay
+from bench.execute import _Bench
 from bench.machine import HISTORY, machine, remember
 from bench.profile import place_of, shares
 from bench.transfer import percentile_ms
@@ -17,6 +19,8 @@ from mgsnode.base.hashing import digest
 from mgsnode.base.keys import is_signed_by
 from mgsnode.base.transaction import open_transaction
 from mgsnode.devnet import dev_genesis
+from mgsnode.home import Home
+from state.ledger import Ledger
 from state.registry import standard_registry
 
 CHAIN = digest(b"mgs/bench", b"test chain")
@@ -133,3 +137,24 @@ def test_each_account_of_the_town_sends_through_one_node_with_rising_nonces() ->
             next_nonce[who] = (opened.body.nonce + 1, tx.node)
             assert all(is_signed_by(*claim) for claim in opened.claims())
     assert kinds_seen[0] == "dollar_transfer" and kinds_seen[-1] == "review_vote"
+
+
+def test_a_measured_chain_is_executed_again_and_each_root_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = _Bench(Home(tmp_path).store, 210)
+    for low in (0, 100):
+        txs = [
+            bench.tx(who, 0, "dollar_transfer", ((bench.addresses[0], 1, ""),))
+            for who in range(low, low + 100)
+        ]
+        expire._step(bench.ledger, txs, bench.ledger.head.header.timestamp_ms + 1_000)
+    bench.ledger.close()
+    result = replay.replay(tmp_path, bench.genesis)
+    (row,) = result["execution"]  # type: ignore[misc]
+    assert (row["kind"], row["ratio"], row["blocks"], result["blocks"]) == (
+        "dollar_transfer", 1.0, 2, 2,
+    )  # fmt: skip
+    monkeypatch.setattr(Ledger, "check", lambda *_: "its state_root is another")
+    with pytest.raises(RuntimeError, match="height 1: its state_root"):
+        replay.replay(tmp_path, bench.genesis)
