@@ -196,9 +196,12 @@ class Draft:
 
     def scan(self, table: Table[K, R], low: bytes, high: bytes | None) -> Iterator[tuple[bytes, R]]:
         """As `Reader.scan`: the parent's rows and ours merged, ours first where both have one."""
+        if not self._written.get(table):
+            yield from self._parent.scan(table, low, high)
+            return
         mine: dict[bytes, R | None] = {
             state_key: self._records[state_key]
-            for state_key in sorted(self._written.get(table, ()))
+            for state_key in sorted(self._written[table])
             if low <= state_key and (high is None or state_key < high)
         }
         ours = iter(mine.items())

@@ -15,6 +15,7 @@ family.
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Final, NamedTuple
 
 from mgsnode.base.errors import Rejected
@@ -104,10 +105,13 @@ def apply_attest(ctx: Context, fields: Fields) -> None:
     record = Attestation(ctx.sender, name, instant_ms, amount, expires_ms, evidence, ctx.time_ms)
     ctx.draft.put(ATTESTATION, ctx.object_id, record)
     entries[ctx.sender] = Entry(ctx.sender, amount, expires_ms, ctx.object_id)
-    _keep(ctx, name, reserve, instant_ms, before._replace(entries=_in_order(entries)))
+    row = before._replace(entries=_in_order(entries))
+    kept = _keep(ctx, name, reserve, instant_ms, row)
     ctx.list_under(ATTESTATIONS, name.encode(), ctx.object_id)
     ctx.emit("reserve_attested", name, ctx.sender, instant_ms, amount, expires_ms)
-    _take_up(ctx, name)
+    counted = _take_up(ctx, name, kept)
+    if counted is not reserve:
+        ctx.draft.put(RESERVE, name, counted)
 
 
 def _in_order(entries: dict[bytes, Entry]) -> tuple[Entry, ...]:
@@ -137,20 +141,23 @@ def _dropped(reserve: Reserve, instant_ms: int) -> int | None:
 
 def _check_unlinked(ctx: Context, known: Attested) -> None:
     """`ATTESTOR_LINKED` if the sender shares a key with a gateway, or with whoever attested."""
-    for name, gateway in ctx.draft.items(GATEWAY):
-        for account in (gateway.operator, address_of(gateway.vote_key)):
-            if is_linked(ctx.draft, ctx.sender, account):
+    of_gateways = {
+        name: (row.operator, address_of(row.vote_key)) for name, row in ctx.draft.items(GATEWAY)
+    }
+    attestors = [entry.attestor for entry in known.entries if entry.attestor != ctx.sender]
+    # Asked once for all of them: hardly ever is anybody linked, and the sender is read once so.
+    if is_linked(ctx.draft, ctx.sender, *chain(*of_gateways.values(), attestors)):
+        for name, accounts in of_gateways.items():
+            if is_linked(ctx.draft, ctx.sender, *accounts):
                 raise Rejected(ATTESTOR_LINKED, gateway=name)
-    for attestor, *_ in known.entries:
-        if attestor not in (ctx.sender, b"") and is_linked(ctx.draft, ctx.sender, attestor):
-            raise Rejected(ATTESTOR_LINKED)
+        raise Rejected(ATTESTOR_LINKED)
 
 
-def _keep(ctx: Context, name: str, reserve: Reserve, instant_ms: int, row: Attested) -> None:
-    """Write what was said; one of the instants that are kept may make room."""
+def _keep(ctx: Context, name: str, reserve: Reserve, instant_ms: int, row: Attested) -> Reserve:
+    """Write what was said; one of the instants that are kept may make room. Returns the reserve."""
     ctx.draft.put(ATTESTED, (instant_ms, name), row)
     if instant_ms in reserve.instants:
-        return
+        return reserve
     dropped = _dropped(reserve, instant_ms)
     if dropped is not None:
         ctx.draft.delete(ATTESTED, (dropped, name))
@@ -158,29 +165,29 @@ def _keep(ctx: Context, name: str, reserve: Reserve, instant_ms: int, row: Attes
     kept = tuple(at for at in instants if at != dropped)
     needed_ms = min(kept[-1], reserve.last_instant_ms)
     withdrawals = tuple(pair for pair in reserve.withdrawals if pair[0] > needed_ms)
-    ctx.draft.put(RESERVE, name, reserve._replace(instants=kept, withdrawals=withdrawals))
+    return reserve._replace(instants=kept, withdrawals=withdrawals)
 
 
-def _take_up(ctx: Context, name: str) -> None:
-    """Count anew; if another amount counts, hold it against what was expected."""
-    reserve = reserve_of(ctx.draft, name)
+def _take_up(ctx: Context, name: str, reserve: Reserve) -> Reserve:
+    """Count anew; if another amount counts, hold it against what was expected. Returns the reserve
+    with what counts now.
+    """
     needed = ctx.params["attestors_needed"]
     counted = derive_counted(ctx.draft, reserve, name, needed=needed, time_ms=0)
     is_known = (counted.instant_ms, counted.amount) == (
         reserve.last_instant_ms, reserve.last_amount,
     )  # fmt: skip
     if is_known or counted.instant_ms < reserve.last_instant_ms:
-        return
+        return reserve
     expected = expected_of(reserve, position_of(ctx.draft, name).fiat_out)
-    changed = reserve._replace(
+    ctx.emit("reserve_counted", name, counted.instant_ms, counted.amount, expected)
+    if counted.amount * _TOLERATED < expected * (_TOLERATED - 1):
+        stop_issuing(ctx, name, SHORTFALL)
+    return reserve._replace(
         last_instant_ms=counted.instant_ms,
         last_amount=counted.amount,
         last_fiat_out=counted.fiat_out,
     )
-    ctx.draft.put(RESERVE, name, changed)
-    ctx.emit("reserve_counted", name, counted.instant_ms, counted.amount, expected)
-    if counted.amount * _TOLERATED < expected * (_TOLERATED - 1):
-        stop_issuing(ctx, name, SHORTFALL)
 
 
 def expected_of(reserve: Reserve, fiat_out: int) -> int:

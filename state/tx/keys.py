@@ -82,8 +82,9 @@ def apply_set_keys(ctx: Context, fields: Fields) -> None:
         raise Rejected(KEY_TWICE)
     if threshold > len(keys):
         raise Rejected(THRESHOLD_BEYOND_KEYS, keys=len(keys))
+    known = account_of(ctx.draft, ctx.sender).keys  # looked at when they were set
     for place, key in enumerate(keys):
-        if not is_strong_key(key):
+        if key not in known and not is_strong_key(key):
             raise Rejected(WEAK_KEY, key=place)
     check_free(ctx.draft, ctx.sender)
     ever = keys_ever(ctx.draft, ctx.sender).union(map(address_of, keys))
