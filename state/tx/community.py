@@ -182,8 +182,16 @@ def apply_post(ctx: Context, fields: Fields) -> None:
     ctx.emit("post_written", ctx.object_id, ctx.sender, disclosure)
 
 
+def _stood_before(ctx: Context, text_id: bytes, order: Order) -> bool:
+    """Whether it is a post of an earlier block than the order's: an id is known before it is sent,
+    and what counts when an order is paid has to be what counts when it is final.
+    """
+    row = ctx.draft.get(POST, text_id)
+    return row is not None and row.posted_ms < order.paid_ms
+
+
 def _on_paid(ctx: Context, order_id: bytes, order: Order, shop: Shop) -> None:
-    if order.led_by and ctx.draft.get(POST, order.led_by[0]) is not None:
+    if order.led_by and _stood_before(ctx, order.led_by[0], order):
         figures = ctx.draft.get(POST_FIGURES, order.led_by[0]) or NO_FIGURES
         changed = figures._replace(led=figures.led + 1)
         ctx.draft.put(POST_FIGURES, order.led_by[0], changed)
@@ -195,7 +203,7 @@ def _on_final(ctx: Context, order_id: bytes) -> None:
     order = ctx.draft.get(ORDER, order_id)
     assert order is not None
     figures = ctx.draft.get(POST_FIGURES, order.led_by[0]) if order.led_by else None
-    if figures is not None:
+    if figures is not None and _stood_before(ctx, order.led_by[0], order):
         changed = figures._replace(led_final=figures.led_final + 1)
         ctx.draft.put(POST_FIGURES, order.led_by[0], changed)
     demand.on_final(ctx, order_id)

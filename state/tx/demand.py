@@ -7,7 +7,8 @@ A backing deposits a share of price x quantity. It is *open* while nobody serves
 its buyer has paid an order that names the demand, and over when that order is completed, when the
 demand expires (both give the deposit back) or when the backer withdraws what is open (a tenth of
 that part's deposit goes to the fee pool). A cancelled or refunded order opens what it had pledged
-again. What is given back of a deposit is share(before) - share(after), so that parts lose nothing.
+again, and so does one completed for the units that it was refunded before, which cost no fee. What
+is given back of a deposit is share(before) - share(after), so that parts lose nothing.
 
 Open demand counts the quantity of backers who have a final order: who never bought anything can
 say anything. An order lowers its buyer's own backing only, by the units it bought of at least half
@@ -17,6 +18,7 @@ it backed it has kept.
 
 from __future__ import annotations
 
+from itertools import chain, repeat
 from typing import Final, NamedTuple
 
 from mgsnode.base.errors import Rejected
@@ -38,6 +40,7 @@ from state.tx.orders import (
     Order,
     Shop,
 )
+from state.tx.sales import Lines, lines_of, refunded_of
 
 COMMUNITY: Final = 7  # the family's number
 UNKNOWN_DEMAND: Final = (701, "UNKNOWN_DEMAND")
@@ -398,8 +401,7 @@ def on_paid(ctx: Context, order_id: bytes, order: Order, shop: Shop) -> None:
         return
     stored = ctx.draft.get(LINES, order_id)
     assert stored is not None
-    fitting = sum(line[1] for line in stored.lines if 2 * line[2] >= demand.price)
-    units = min(backing.open, fitting)
+    units = min(backing.open, _fitting(stored, (), demand.price))
     if units == 0:
         return
     _move(ctx, backed.backing, backing, by_open=-units, by_pledged=units)
@@ -407,49 +409,69 @@ def on_paid(ctx: Context, order_id: bytes, order: Order, shop: Shop) -> None:
     ctx.emit("demand_pledged", order.demand[0], backed.backing, units)
 
 
-def _order_and_pledge(ctx: Context, order_id: bytes) -> tuple[Order, Pledge | None]:
-    """The order and what it serves of a demand, which costs nothing for those that name none."""
-    order = ctx.draft.get(ORDER, order_id)
-    assert order is not None, "the hook names one"
-    return order, ctx.draft.get(PLEDGE, order_id) if order.demand else None
+def _fitting(lines: Lines, gone: tuple[int, ...], price: int) -> int:
+    """Units bought at half the price asked or more, less those of them that were refunded."""
+    return sum(
+        bought - back
+        for (_, bought, unit_price, _), back in zip(
+            lines.lines, chain(gone, repeat(0)), strict=False
+        )
+        if 2 * unit_price >= price
+    )
+
+
+def _served(ctx: Context, order_id: bytes, order: Order, pledge: Pledge, price: int) -> int:
+    """Units of a pledge that a completed order still buys: what was refunded before cost no fee."""
+    if not order.refunded:
+        return pledge.quantity
+    left = _fitting(lines_of(ctx, order_id), refunded_of(ctx.draft, order_id), price)
+    return min(pledge.quantity, left, 2 * order.kept // price)  # a ruling takes from no line
 
 
 def on_completed(ctx: Context, order_id: bytes) -> None:
-    """The order fulfils what it pledged: that part of the deposit goes back."""
-    _, pledge = _order_and_pledge(ctx, order_id)
-    if pledge is None:
-        return
-    ctx.draft.delete(PLEDGE, order_id)
-    backing = ctx.draft.get(BACKING, pledge.backing)
-    assert backing is not None
-    backer = backer_of(ctx.draft, backing.backer)
-    backer = backer._replace(fulfilled=backer.fulfilled + pledge.quantity)
-    units = min(backing.pledged, pledge.quantity)  # none is left where the demand has expired
-    after = _move(
-        ctx,
-        pledge.backing,
-        backing,
-        by_open=0,
-        by_pledged=-units,
-        by_fulfilled=pledge.quantity,
-        backer=backer,
-    )
-    release(ctx, COMMUNITY, pledge.backing, DEPOSIT, backing.backer, backing.held - after.held)
-    ctx.emit("demand_fulfilled", backing.demand, pledge.backing, pledge.quantity)
+    """The order fulfils what it pledged and still buys: that part of the deposit goes back."""
+    _end_pledge(ctx, order_id, is_completed=True)
 
 
 def on_refunded(ctx: Context, order_id: bytes, _amount: int) -> None:
     """An order that came to nothing opens again what it pledged, unless the demand is over."""
-    order, pledge = _order_and_pledge(ctx, order_id)
-    if pledge is None or order.status not in (CANCELLED, REFUNDED_WHOLE):
+    _end_pledge(ctx, order_id, is_completed=False)
+
+
+def _end_pledge(ctx: Context, order_id: bytes, *, is_completed: bool) -> None:
+    """What is not served is open again, or expired where the demand has."""
+    order = ctx.draft.get(ORDER, order_id)
+    assert order is not None, "the hook names one"
+    pledge = ctx.draft.get(PLEDGE, order_id) if order.demand else None
+    if pledge is None or not (is_completed or order.status in (CANCELLED, REFUNDED_WHOLE)):
         return
     ctx.draft.delete(PLEDGE, order_id)
-    backing = ctx.draft.get(BACKING, pledge.backing)
-    assert backing is not None
-    units = min(backing.pledged, pledge.quantity)
-    if units:
-        _move(ctx, pledge.backing, backing, by_open=units, by_pledged=-units)
-        ctx.emit("demand_reopened", backing.demand, pledge.backing, units)
+    backing, demand = ctx.draft.get(BACKING, pledge.backing), ctx.draft.get(DEMAND, order.demand[0])
+    assert backing is not None and demand is not None
+    served = _served(ctx, order_id, order, pledge, demand.price) if is_completed else 0
+    units = min(backing.pledged, pledge.quantity)  # none is left where the demand has expired
+    opened = max(0, units - served)
+    backer = None
+    if opened < pledge.quantity:
+        before = backer_of(ctx.draft, backing.backer)
+        backer = before._replace(
+            fulfilled=before.fulfilled + served,
+            expired=before.expired + pledge.quantity - served - opened,
+        )
+    after = _move(
+        ctx,
+        pledge.backing,
+        backing,
+        by_open=opened,
+        by_pledged=-units,
+        by_fulfilled=served,
+        backer=backer,
+    )
+    release(ctx, COMMUNITY, pledge.backing, DEPOSIT, backing.backer, backing.held - after.held)
+    if served:
+        ctx.emit("demand_fulfilled", backing.demand, pledge.backing, served)
+    if opened:
+        ctx.emit("demand_reopened", backing.demand, pledge.backing, opened)
 
 
 def on_final(ctx: Context, order_id: bytes) -> None:

@@ -141,6 +141,54 @@ def test_abuse_demand_backed_for_free_at_ones_own_shop() -> None:
     assert demand_row(w, receipt.txid).pledged == 0
 
 
+def test_abuse_demand_backed_for_free_by_an_order_that_is_given_back() -> None:
+    """Nine of ten units are refunded before the network's fee is due: one is served."""
+    w = new_world()
+    demand, shop = posted(w), open_shop(w)
+    order = pay(w, ALICE, shop, 10, 2 * DOLLAR, demand)
+    w.do(SELLER, "order_ship", order, "")
+    assert w.do(SELLER, "order_refund", order, ((0, 9),), "").code == 0
+    assert demand_row(w, demand).pledged == 10
+    before = w.dollars(ALICE)
+    receipt = w.do(ALICE, "order_complete", order)
+    row = demand_row(w, demand)
+    assert (row.open, row.pledged, row.fulfilled) == (9, 0, 1)
+    assert w.dollars(ALICE) == before - receipt.fee + 200_000  # a tenth of 2 dollars
+    assert backer_of(w.draft, ALICE.address)[1:5] == (10, 1, 0, 0)
+    assert w.broken_laws() == []
+
+
+def test_abuse_demand_backed_for_free_by_a_ruling_for_the_buyer() -> None:
+    """What the shop keeps of 20 dollars is one: no more than half a unit at 4 dollars."""
+    w = new_world()
+    demand, shop = posted(w), open_shop(w)
+    order = pay(w, ALICE, shop, 10, 2 * DOLLAR, demand)
+    w.do(SELLER, "order_ship", order, "")
+    w.do(ALICE, "order_dispute", order, "late")
+    assert w.do(ARBITER, "order_rule", order, 9_500, payer=BOB).code == 0
+    row = demand_row(w, demand)
+    assert (row.open, row.pledged, row.fulfilled) == (10, 0, 0)
+    assert w.broken_laws() == []
+
+
+@pytest.mark.parametrize("units_back", [10, 7])
+def test_abuse_a_pledge_that_comes_to_nothing_after_the_demand_counts_as_expired(
+    units_back: int,
+) -> None:
+    """Otherwise who breaks every word shows a clean record: pay before the end, cancel after it."""
+    w = new_world()
+    demand, shop = posted(w, lasts_ms=2 * DAY_MS), open_shop(w, **SHORT)
+    order = pay(w, ALICE, shop, 10, 2 * DOLLAR, demand)
+    w.pass_ms(2 * DAY_MS)
+    assert backer_of(w.draft, ALICE.address)[1:5] == (10, 0, 0, 0)
+    assert w.do(SELLER, "order_refund", order, ((0, units_back),), "").code == 0
+    if units_back < 10:
+        complete(w, ALICE, order)
+    assert backer_of(w.draft, ALICE.address)[1:5] == (10, 10 - units_back, 0, units_back)
+    assert demand_row(w, demand).open == 0
+    assert w.broken_laws() == []
+
+
 def test_an_order_lowers_only_its_buyers_own_backing() -> None:
     w = new_world()
     demand, shop = posted(w), open_shop(w)
@@ -162,6 +210,27 @@ def test_a_post_counts_the_orders_that_name_it() -> None:
     complete(w, ALICE, order)
     w.pass_ms(SHORT["window"])
     assert w.draft.get(POST_FIGURES, written) == (1, 1)
+    assert w.broken_laws() == []
+
+
+def test_abuse_a_post_named_before_it_was_written_counts_nothing() -> None:
+    """Its id is known before it is sent. Orders that name it then would become final for a post
+    that no order had counted for, and break the law of posts.
+    """
+    w = new_world()
+    shop = open_shop(w, **SHORT)
+    lines = (("mug", 1, 3 * DOLLAR, ()),)
+    coming = w.tx(BOB, "post_write", *post())
+    early = w.do(ALICE, "order_pay", shop, lines, (), (), (coming.txid,), (), ()).txid
+    together = w.tx(ALICE, "order_pay", shop, lines, (), (), (coming.txid,), (), ())
+    assert [receipt.code for receipt in w.block(coming, together)] == [0, 0]
+    assert w.draft.get(POST_FIGURES, coming.txid) is None
+    late = w.do(ALICE, "order_pay", shop, lines, (), (), (coming.txid,), (), ()).txid
+    assert w.draft.get(POST_FIGURES, coming.txid) == (1, 0)
+    for order in (early, together.txid, late):
+        complete(w, ALICE, order)
+    w.pass_ms(SHORT["window"])
+    assert w.draft.get(POST_FIGURES, coming.txid) == (1, 1)
     assert w.broken_laws() == []
 
 

@@ -218,6 +218,13 @@ def complete_an_order_that_serves_a_demand(w: World) -> Transaction:
 
 
 @scenario("community")
+def complete_an_order_that_serves_a_demand_less_what_was_refunded(w: World) -> Transaction:
+    order = _served(w, ship=True)
+    w.do(SELLER, "order_refund", order, ((0, 3),), "")
+    return w.tx(ALICE, "order_complete", order)
+
+
+@scenario("community")
 def cancel_an_order_that_serves_a_demand(w: World) -> Transaction:
     return w.tx(ALICE, "order_cancel", _served(w, ship=False))
 
