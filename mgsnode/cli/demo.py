@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mgsnode.localnet import Localnet
 
 _WATCH_S = 0.5
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def register(app: typer.Typer) -> None:
@@ -40,9 +41,10 @@ def demo(
 ) -> None:
     """Replay a shop's real trade on a new network, compare all nodes, audit the chain.
 
-    Exit code 0: everything agrees with the file and the audit is OK. 5: the audit found a fault.
+    Exit code 0: everything agrees with the files and the audit is OK. 3: a file or the rate is bad.
+    5: the audit found a fault. 1: anything else.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # both end it the same way
+    _end_as_by_ctrl_c()
     from mgsnode.demo.run import Options, load_files, make_network, run
     from mgsnode.demo.screen import Screen
     from mgsnode.demo.summary import show
@@ -50,6 +52,7 @@ def demo(
     options = Options(gateways, data, reviews, gbp_usd)
     trade, opinions = load_files(options)
     net: Localnet | None = None
+    served = False
     with TemporaryDirectory(prefix="mgsnode-demo-") as folder:
         try:
             with Screen(sys.stderr if json else sys.stdout) as screen:
@@ -59,20 +62,34 @@ def demo(
                 show(summary, screen)
             if serve:
                 for node in net.nodes:
-                    print(f"{node.name:<12} {node.rpc}  home {node.home}", flush=True)
+                    line = f"{node.name:<12} {node.rpc}  home {node.home}"
+                    print(line, file=sys.stderr if json else sys.stdout, flush=True)
             if json:
                 print_json(summary.document())
             if serve:
+                served = True
                 _wait(net)
         except KeyboardInterrupt:
-            if not serve:
+            if not served:
                 warn("stopped")
                 raise typer.Exit(1) from None
         finally:
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # ending takes its time, but it ends
+            for number in _ENDING:  # ending takes its time, but it ends
+                signal.signal(number, signal.SIG_IGN)
             if net is not None:
                 net.stop()
+
+
+def _end_as_by_ctrl_c() -> None:
+    """Being told to end, and the terminal's end, are a Ctrl-C: nothing is left behind."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        signal.raise_signal(signal.SIGINT)  # whose handler is asyncio's while it runs
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a script's `&` has it ignored
+    for number in _ENDING[1:]:
+        if signal.getsignal(number) is signal.SIG_DFL:  # `nohup` ignores the terminal's end
+            signal.signal(number, interrupt)
 
 
 def _wait(net: Localnet) -> None:

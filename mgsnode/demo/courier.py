@@ -161,7 +161,8 @@ class Courier:
             del self._waiting[told["txid"]]
             self.figures.transactions += 1
             self.figures.fees += int(told["fee"])
-            waiting.done.set_result(told["height"])
+            if not waiting.done.done():  # whoever waited may have gone
+                waiting.done.set_result(told["height"])
 
     async def _watch(self) -> None:
         while True:

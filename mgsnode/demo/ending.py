@@ -128,19 +128,24 @@ class Ending:
         least = int((await stage.ask("params_get"))["clearing_minimum"]["value"])
         if -int(gateway["net"]) < max(1, least):
             return self.left_out.append(f"{self.redeemed_at} is owed too little to be cleared")
-        listed = await stage.until(
-            stage.home, "obligation_list", {"gateway": self.redeemed_at},
-            lambda answer: answer["items"],
-            "no clearing window closed",
-        )  # fmt: skip
-        await asyncio.gather(*(self._settle(item) for item in listed["items"]))
-        after = await stage.ask("obligation_list", limit=_PAGE)
+        begun: set[str] = set()
+        while True:  # another window may close, and this node may be behind those that settled
+            listed = await stage.until(
+                stage.home, "obligation_list", {"limit": _PAGE},
+                lambda answer: bool(_fresh(answer, begun)) or _is_settled(answer),
+                "no clearing window closed, or its obligations were not settled",
+            )  # fmt: skip
+            fresh = _fresh(listed, begun)
+            if not fresh:
+                break
+            begun.update(item["obligation"] for item in fresh)
+            await asyncio.gather(*(self._settle(item) for item in fresh))
         self.debts = [
             Debt(
                 each["debtor"], each["creditor"], int(each["amount"]), int(each["fiat"]),
                 each["status"],
             )
-            for each in after["items"]
+            for each in listed["items"]
         ]  # fmt: skip
         return None
 
@@ -242,3 +247,13 @@ class Ending:
                     f"period {period} could not reward all its sales in full: "
                     "rewards are checked to be no more than that"
                 )
+
+
+def _fresh(answer: dict[str, Any], begun: set[str]) -> list[dict[str, Any]]:
+    """The obligations that nobody has begun to settle."""
+    return [item for item in answer["items"] if item["obligation"] not in begun]
+
+
+def _is_settled(answer: dict[str, Any]) -> bool:
+    """Whether there are obligations and all are settled."""
+    return bool(answer["items"]) and all(i["status"] == "settled" for i in answer["items"])

@@ -126,6 +126,7 @@ async def _tell(net: Localnet, trade: Trade, opinions: tuple[Opinion, ...], scre
         script = write_script(trade, opinions)
         places = places_of(net.genesis)
         story = Story(Stage(trade, script, places, wallet, courier, clients))
+        stack.push_async_callback(story.stage.close)
         await courier.run(story.tell(screen, net.genesis))
         screen.phase(f"{len(clients)} nodes compared", 1)
         agreed = await compare_nodes(clients)

@@ -154,6 +154,12 @@ class Stage:
             asking.result()  # raises what ended it
         return answer.result()
 
+    async def close(self) -> None:
+        """Ask no more."""
+        for task in self._asking.values():
+            task.cancel()
+        await asyncio.gather(*self._asking.values(), return_exceptions=True)
+
     async def _ask_all(self, node: int) -> None:
         """Ask what is waited for at a node, all of it at once, until nothing is."""
         while self._questions[node]:

@@ -19,6 +19,7 @@ from mgsnode.base.errors import ConfigError
 from mgsnode.base.keys import is_signed_by
 from mgsnode.base.transaction import open_transaction
 from mgsnode.demo.courier import Courier, Failed, Figures
+from mgsnode.demo.ending import Ending
 from mgsnode.demo.expected import expect
 from mgsnode.demo.plan import (
     DOLLAR,
@@ -181,6 +182,27 @@ def test_a_transaction_is_done_when_its_node_and_another_have_it() -> None:
         send_one(Network(4, silent=3), 2)  # node 3 is the other one of node 2
 
 
+def test_news_of_what_nobody_waits_for_any_more_ends_nothing() -> None:
+    network = Network(2, silent=1)
+    wallet = Wallet(GENESIS.hash, GENESIS.hrp, FEES, 0)
+    tx = wallet.sign(customer_key("1"), "order_complete", {"order": "ab" * 32})
+
+    async def work(courier: Courier) -> int:
+        sending = asyncio.create_task(courier.send(tx, node=0))
+        while not network.taken:  # noqa: ASYNC110  # the double has no event
+            await asyncio.sleep(0.001)
+        sending.cancel()
+        await asyncio.wait((sending,))
+        told = {"txid": tx.txid.hex(), "code": 0, "reason": "", "height": 3, "fee": "7"}
+        network.nodes[1].news.put_nowait(told)
+        while not courier.figures.transactions:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+        return courier.figures.transactions
+
+    courier = Courier(network.nodes)  # type: ignore[arg-type]
+    assert asyncio.run(asyncio.wait_for(courier.run(work(courier)), 5)) == 1
+
+
 def test_a_busy_node_is_asked_again() -> None:
     network = Network(2)
     network.nodes[0].busy = 1
@@ -207,6 +229,60 @@ def test_percentiles_are_of_the_nearest_rank() -> None:
     assert (figures.percentile(0.5), figures.percentile(0.99)) == (50.0, 99.0)
     assert Figures(finality_ms=[3.0]).percentile(0.99) == 3.0
     assert Figures().percentile(0.5) == 0.0
+
+
+# Clearing -----------------------------------------------------------------------------------
+
+
+class Clearing:
+    """A stage whose shop's node tells of obligations as the test says, one answer after another."""
+
+    def __init__(self, *answers: dict[str, str]) -> None:
+        self.places = PLACES
+        self.home = PLACES[0]
+        self.acts: list[tuple[str, str]] = []
+        self._answers = list(answers)
+
+    def place(self, name: str) -> Any:
+        return next(place for place in PLACES if place.name == name)
+
+    async def ask(self, method: str, **_: object) -> Any:
+        return {"gateway_get": {"net": "-9"}, "params_get": {"clearing_minimum": {"value": "1"}}}[
+            method
+        ]
+
+    async def act(self, _key: object, kind: str, fields: dict[str, Any], **_: object) -> None:
+        self.acts.append((kind, fields["obligation"]))
+
+    async def until(self, _at: object, _method: str, _params: object, is_ready: Any, _: str) -> Any:
+        while True:
+            statuses = self._answers.pop(0)
+            items = [
+                {
+                    "obligation": name, "debtor": "albion", "creditor": "danube", "amount": "9",
+                    "fiat": "9", "status": status,
+                }
+                for name, status in statuses.items()
+            ]  # fmt: skip
+            if is_ready({"items": items}):
+                return {"items": items}
+
+
+def test_each_obligation_is_settled_once_though_a_node_lags_and_another_window_closes() -> None:
+    stage = Clearing(
+        {},
+        {"a": "open", "b": "open"},
+        {"a": "open", "b": "claimed"},
+        {"a": "settled", "b": "claimed", "c": "open"},
+        {"a": "settled", "b": "settled", "c": "claimed"},
+        {"a": "settled", "b": "settled", "c": "settled"},
+    )
+    ending = Ending(stage, None)  # type: ignore[arg-type]
+    ending.redeemed, ending.redeemed_at = 9, "danube"
+    asyncio.run(ending.clear())
+    assert [debt.status for debt in ending.debts] == ["settled"] * 3
+    kinds = ("obligation_confirm", "obligation_paid")
+    assert sorted(stage.acts) == [(kind, name) for kind in kinds for name in "abc"]
 
 
 # What should come out ----------------------------------------------------------------------------
