@@ -112,8 +112,8 @@ def _review_rows(sizes: _Sizes, i: int) -> Iterator[tuple[bytes, bytes]]:
     review, author = _id("review", i), _id("author", i % sizes.authors)
     shop = _id("shop", 0 if i % 2 else 1 + i // 2 % (sizes.shops - 1))
     seller = _id("seller", 0 if i % 2 else i % sizes.sellers)
-    row = Review(author, _id("order", i), 0, shop, 4, 0, "bought", False, "home", _DOLLAR, 10_000,
-                 1, 0, 5, 0, 3)  # fmt: skip
+    row = Review(author, _id("order", i), 0, shop, 4, 0, "bought", False, "home", _DOLLAR, _DOLLAR,
+                 10_000, 1, 0, 0, 5, 0, 3)  # fmt: skip
     yield _row(REVIEW, review, row)
     yield _row(WORDS, review, Words("It does what it says, and it came in time.", (), ""))
     yield _row(REGULAR, (seller, _id("buyer", i)), Regular(_DOLLAR))

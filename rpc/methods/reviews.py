@@ -95,6 +95,7 @@ def _json(view: View, review_id: bytes, row: Review, hrp: str) -> dict[str, obje
         "is_distributor": row.is_distributor or joined,
         "scene": row.scene,
         "weight": str(row.weight),
+        "counted": str(row.counted),
         "written_ms": row.written_ms,
         "entries": row.entries,
         "helpful": str(row.helpful),
@@ -208,8 +209,8 @@ _REVIEW: Final[dict[str, Any]] = {
     "review": HASH, "author": ADDRESS, "order": HASH, "line": INT, "shop": HASH, "rating": INT,
     "service_rating": nullable(INT), "text": TEXT, "content": nullable(HASH), "link": TEXT,
     "hidden": nullable(TEXT), "reports": INT, "disclosure": TEXT, "is_distributor": BOOL,
-    "scene": TEXT, "weight": AMOUNT, "written_ms": TIME_MS, "entries": INT, "helpful": AMOUNT,
-    "unhelpful": AMOUNT, "votes": INT,
+    "scene": TEXT, "weight": AMOUNT, "counted": AMOUNT, "written_ms": TIME_MS, "entries": INT,
+    "helpful": AMOUNT, "unhelpful": AMOUNT, "votes": INT,
 }  # fmt: skip
 _ENTRY: Final = obj(by=TEXT, rating=nullable(INT), text=TEXT, written_ms=TIME_MS)
 

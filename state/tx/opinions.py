@@ -8,9 +8,12 @@ and a shop's rating is the sums over its reviews.
 A review may be written once its line was shipped or its ship deadline has passed, whatever came
 after, until the window closes. Its weight is fixed when it is written (F5 of the design): the
 line's value up to `VALUE_MAX`, times how many shops have served the author, times a share that
-falls with each further line at this shop in 360 days. A follow-up changes the stars, not the
-weight; what was said stays. The reviewer's part of the order's reward is paid for the line, the
-same for one star and for five. Votes (`votes.py`) move voice and rank, never the rating;
+falls with each further line at this shop in 360 days; nothing where author and shop are linked. A
+follow-up changes the stars, not the weight; what was said stays. A complaint counts with all its
+weight at once, whatever is refunded. Praise counts with what of the line stands once the order is
+completed: before that a shop can refund without the network's fee, so its friends could praise it
+for the fees of transactions alone. The reviewer's part of the order's reward is paid for the line,
+the same for one star and for five. Votes (`votes.py`) move voice and rank, never the rating;
 moderators (`moderation.py`) hide a text, never its stars.
 """
 
@@ -22,6 +25,7 @@ from mgsnode.base.errors import Rejected
 from state.context import Context, Fields
 from state.draft import Reader
 from state.table import Table, bytes_key, int_key, pair_key
+from state.tx.accounts import is_linked
 from state.tx.bindings import PARTNER
 from state.tx.community import POST
 from state.tx.demand import DEMAND
@@ -30,13 +34,13 @@ from state.tx.orders import (
     CANCELLED,
     FAMILY_NUMBER,
     FINAL,
-    LINES,
     ORDER,
     PAID,
     SHOP,
     UNKNOWN_ORDER,
     Order,
 )
+from state.tx.sales import lines_of, refunded_of
 
 REVIEWS: Final = 6  # the family's number
 UNKNOWN_REVIEW: Final = (601, "UNKNOWN_REVIEW")
@@ -55,7 +59,8 @@ DAY_MS: Final = 24 * 3_600_000
 YEAR_MS: Final = 360 * DAY_MS
 TEXT_BYTES_MAX: Final = 2_000
 LINK_BYTES_MAX: Final = 512
-ENTRIES_MAX: Final = 32  # follow-ups and answers of one review
+ENTRIES_MAX: Final = 16  # follow-ups of one review, and as many answers: neither shuts the other up
+PRAISE_FROM: Final = 4  # stars; fewer lie below the prior and are a complaint
 VALUE_MAX: Final = 50 * DOLLAR  # V of F5: one big line does not decide
 PRIOR_MILLI_STARS: Final = 3_500  # m: below the real mean, so that a new shop is no escape
 PRIOR_WEIGHT: Final = 500 * DOLLAR  # W0
@@ -80,9 +85,11 @@ class Review(NamedTuple):
     is_distributor: bool  # had joined the shop as distributor when it was written
     scene: str
     weight: int  # micro-dollars, as fixed when it was written
+    counted: int  # of that, what its stars count with in the rating
     reward_bp: int  # of the line's part of the reward, likewise
     written_ms: int
     entries: int  # follow-ups and answers
+    answers: int  # of these
     helpful: int  # voice directed by votes, micro-MGS
     unhelpful: int  # voice spent against it
     votes: int
@@ -257,15 +264,20 @@ def apply_write(ctx: Context, fields: Fields) -> None:
         raise Rejected(REVIEWED_ALREADY, line=line)
     # From here on nothing can fail.
     review_id = ctx.object_id
+    shop = ctx.draft.get(SHOP, order.shop)
+    assert shop is not None
     before = ctx.draft.get(WRITTEN, (ctx.sender, order.shop))
     further = _further(before, ctx.time_ms)
+    is_own = is_linked(ctx.draft, ctx.sender, shop.owner)
+    weight = 0 if is_own else _weight(ctx, order_id, line, further)
     review = Review(
         author=ctx.sender, order=order_id, line=line, shop=order.shop, rating=rating,
         service=service[0] if service else 0, disclosure=disclosure,
         is_distributor=ctx.draft.get(PARTNER, (ctx.sender, order.shop)) is not None,
-        scene=scene[0] if scene else "", weight=_weight(ctx, order_id, line, further),
+        scene=scene[0] if scene else "", weight=weight,
+        counted=_counted(ctx, order_id, order, line, rating, weight),
         reward_bp=REWARD_SHARE[further] if _may_earn(ctx) else 0,
-        written_ms=ctx.time_ms, entries=0, helpful=0, unhelpful=0, votes=0,
+        written_ms=ctx.time_ms, entries=0, answers=0, helpful=0, unhelpful=0, votes=0,
     )  # fmt: skip
     ctx.draft.put(REVIEW, review_id, review)
     ctx.draft.put(WORDS, review_id, Words(text, content, link[0] if link else ""))
@@ -274,8 +286,6 @@ def apply_write(ctx: Context, fields: Fields) -> None:
     ctx.draft.put(WRITTEN, (ctx.sender, order.shop), Written(times))
     _rate(ctx, review, by=1)
     add_figures(ctx, ctx.sender, reviews=1)
-    shop = ctx.draft.get(SHOP, order.shop)
-    assert shop is not None
     ctx.involve(shop.owner)
     ctx.list_under(OF_SHOP, order.shop, review_id)
     ctx.list_under(OF_AUTHOR, ctx.sender, review_id)
@@ -298,24 +308,40 @@ def _may_earn(ctx: Context) -> bool:
 
 
 def _weight(ctx: Context, order_id: bytes, line: int, further: int) -> int:
-    stored = ctx.draft.get(LINES, order_id)
-    assert stored is not None
-    _, quantity, unit_price, _ = stored.lines[line]
+    _, quantity, unit_price, _ = lines_of(ctx, order_id).lines[line]
     served = ctx.draft.get(SERVED, ctx.sender)
     shops = len(served.shops) if served else 0
     value = min(quantity * unit_price, VALUE_MAX)
     return value * (BPS // SHOPS_MAX * shops) // BPS * WEIGHT_SHARE[further] // BPS
 
 
+def _counted(
+    ctx: Context, order_id: bytes, order: Order, line: int, rating: int, weight: int
+) -> int:
+    """What of its weight a review counts with: praise for what stands of a completed line, on
+    which the network's fee was paid; a complaint for all of it, or a refund would silence it.
+    """
+    if rating < PRAISE_FROM or not weight:
+        return weight
+    if not order.completed_ms:
+        return 0
+    if not order.refunded:
+        return weight
+    _, quantity, unit_price, _ = lines_of(ctx, order_id).lines[line]
+    back = (*refunded_of(ctx.draft, order_id)[line : line + 1], 0)[0]
+    stands = min((quantity - back) * unit_price, order.kept)  # a ruling takes from no line
+    return weight * min(stands, VALUE_MAX) // min(quantity * unit_price, VALUE_MAX)
+
+
 def _rate(ctx: Context, review: Review, *, by: int) -> None:
-    """Add a new review to its shop's sums."""
+    """Add a review to its shop's sums, or take it out."""
     rating = rating_of(ctx.draft, review.shop)
     stars = list(rating.stars)
     stars[review.rating - 1] += by
     one, two, three, four, five = stars
     changed = Rating(
-        weight=rating.weight + by * review.weight,
-        weighted=rating.weighted + by * review.weight * review.rating,
+        weight=rating.weight + by * review.counted,
+        weighted=rating.weighted + by * review.counted * review.rating,
         reviews=rating.reviews + by,
         stars=(one, two, three, four, five),
         service_sum=rating.service_sum + by * review.service,
@@ -324,23 +350,30 @@ def _rate(ctx: Context, review: Review, *, by: int) -> None:
     ctx.draft.put(RATING, review.shop, changed)
 
 
+def _rate_again(ctx: Context, review_id: bytes, review: Review, order: Order, rating: int) -> None:
+    """The review has these stars from here on, and counts as things stand now."""
+    counted = _counted(ctx, review.order, order, review.line, rating, review.weight)
+    if (rating, counted) == (review.rating, review.counted):
+        return
+    _rate(ctx, review, by=-1)
+    changed = review._replace(rating=rating, counted=counted)
+    ctx.draft.put(REVIEW, review_id, changed)
+    _rate(ctx, changed, by=1)
+
+
 def apply_follow(ctx: Context, fields: Fields) -> None:
     """The author comes back to it, with other stars or the same."""
     review_id, text, rating = fields
     review = ctx.require(REVIEW, review_id, UNKNOWN_REVIEW)
     if review.author != ctx.sender:
         raise Rejected(NOT_AUTHOR)
-    _check_entries(review)
+    _check_entries(review.entries - review.answers)
+    order = ctx.draft.get(ORDER, review.order)
+    assert order is not None, "an order is never removed"
     # From here on nothing can fail.
     new = rating[0] if rating else 0
-    _append(ctx, review_id, review, Entry(False, new, text, ctx.time_ms))
-    if new:
-        current = ctx.draft.get(REVIEW, review_id)
-        assert current is not None
-        _rate(ctx, current, by=-1)
-        changed = current._replace(rating=new)
-        ctx.draft.put(REVIEW, review_id, changed)
-        _rate(ctx, changed, by=1)
+    changed = _append(ctx, review_id, review, Entry(False, new, text, ctx.time_ms))
+    _rate_again(ctx, review_id, changed, order, new or review.rating)
     ctx.emit("review_followed", review_id, new)
 
 
@@ -351,21 +384,37 @@ def apply_answer(ctx: Context, fields: Fields) -> None:
     shop = ctx.draft.get(SHOP, review.shop)
     if shop is None or shop.owner != ctx.sender:
         raise Rejected(NOT_REVIEWED_SHOP)
-    _check_entries(review)
+    _check_entries(review.answers)
     # From here on nothing can fail.
     _append(ctx, review_id, review, Entry(True, 0, text, ctx.time_ms))
     ctx.involve(review.author)
     ctx.emit("review_answered", review_id)
 
 
-def _check_entries(review: Review) -> None:
-    if review.entries >= ENTRIES_MAX:
+def _check_entries(so_far: int) -> None:
+    if so_far >= ENTRIES_MAX:
         raise Rejected(TOO_MANY_ENTRIES, highest=ENTRIES_MAX)
 
 
-def _append(ctx: Context, review_id: bytes, review: Review, entry: Entry) -> None:
+def _append(ctx: Context, review_id: bytes, review: Review, entry: Entry) -> Review:
     ctx.draft.put(ENTRY, (review_id, review.entries), entry)
-    ctx.draft.put(REVIEW, review_id, review._replace(entries=review.entries + 1))
+    changed = review._replace(entries=review.entries + 1, answers=review.answers + entry.is_answer)
+    ctx.draft.put(REVIEW, review_id, changed)
+    return changed
+
+
+def on_completed(ctx: Context, order_id: bytes) -> None:
+    """Praise of before counts from now on, by itself for the few lines that earn something; for
+    others once their author comes back to them.
+    """
+    window, order = ctx.draft.get(WINDOW, order_id), ctx.draft.get(ORDER, order_id)
+    if window is None or order is None:
+        return
+    for line, _ in window.waiting:
+        reviewed = ctx.draft.get(REVIEWED, (order_id, line))
+        review = ctx.draft.get(REVIEW, reviewed.review) if reviewed else None
+        if reviewed is not None and review is not None and review.rating >= PRAISE_FROM:
+            _rate_again(ctx, reviewed.review, review, order, review.rating)
 
 
 def on_final(ctx: Context, order_id: bytes) -> None:
@@ -383,7 +432,10 @@ def on_final(ctx: Context, order_id: bytes) -> None:
     served = ctx.draft.get(SERVED, order.buyer) or Served(())
     is_new = order.shop not in served.shops and len(served.shops) < SHOPS_MAX
     if is_new and order.total - order.refunded >= SHOP_LEAST:
-        ctx.draft.put(SERVED, order.buyer, Served(tuple(sorted((*served.shops, order.shop)))))
+        shop = ctx.draft.get(SHOP, order.shop)
+        assert shop is not None
+        if not is_linked(ctx.draft, order.buyer, shop.owner):
+            ctx.draft.put(SERVED, order.buyer, Served(tuple(sorted((*served.shops, order.shop)))))
 
 
 def author_of(reader: Reader, text_id: bytes) -> bytes | None:
@@ -418,9 +470,16 @@ def check_reviews(reader: Reader) -> str | None:
             return f"review {review_id.hex()} speaks of another shop"
         if order.shipped_ms == 0 and order.status != CANCELLED and order.status != PAID:
             return f"review {review_id.hex()} is of a line that was neither shipped nor overdue"
-        entries = sum(1 for _ in reader.items(ENTRY, review_id))
-        if entries != review.entries or reader.get(WORDS, review_id) is None:
+        said = [entry.is_answer for _, entry in reader.items(ENTRY, review_id)]
+        if (len(said), sum(said)) != (review.entries, review.answers):
             return f"review {review_id.hex()} has lost words"
+        if reader.get(WORDS, review_id) is None:
+            return f"review {review_id.hex()} has lost words"
+        is_praise = review.rating >= PRAISE_FROM
+        if not (0 if is_praise else review.weight) <= review.counted <= review.weight:
+            return f"review {review_id.hex()} counts for something else than it weighs"
+        if review.counted and is_praise and not order.completed_ms:
+            return f"review {review_id.hex()} praises what was never completed, and counts"
     if found:
         return "a line has more than one review"
     for order_id, window in reader.items(WINDOW):
@@ -437,8 +496,8 @@ def check_ratings(reader: Reader) -> str | None:
     counted: dict[bytes, list[int]] = {}
     for _, review in reader.items(REVIEW):
         sums = counted.setdefault(review.shop, [0] * 10)
-        sums[0] += review.weight
-        sums[1] += review.weight * review.rating
+        sums[0] += review.counted
+        sums[1] += review.counted * review.rating
         sums[2] += 1
         sums[2 + review.rating] += 1
         sums[8] += review.service

@@ -120,6 +120,7 @@ FAMILY: Final = Family(
     hooks={
         "shipped": opinions.on_shipped,
         "refunded": opinions.on_refunded,
+        "completed": opinions.on_completed,
         "final": opinions.on_final,
         "voice_directed": votes.on_directed,
     },

@@ -14,6 +14,7 @@ from state.tx.accounts import account_of, next_nonce, note_recruited
 from state.tx.moderation import moderation_of
 from state.tx.opinions import (
     AUTHOR,
+    ENTRIES_MAX,
     PRIOR_WEIGHT,
     RATING,
     REVIEW,
@@ -63,6 +64,13 @@ def buy(w: World, who: Person, shop: bytes, price: int, lines: int = 1) -> bytes
     return order
 
 
+def bought(w: World, who: Person, shop: bytes, price: int, lines: int = 1) -> bytes:
+    """An order that its buyer has completed: the network's fee is paid, and praise counts."""
+    order = buy(w, who, shop, price, lines)
+    assert w.do(who, "order_complete", order).code == 0
+    return order
+
+
 def served(w: World, who: Person, shops: int) -> None:
     """As if so many shops had served the buyer."""
     w.draft.put(SERVED, who.address, Served(tuple(sorted(h(f"shop{n}") for n in range(shops)))))
@@ -80,7 +88,7 @@ def test_a_reviews_weight_grows_with_shops_and_falls_with_further_lines() -> Non
     w = new_world()
     shop = open_shop(w)
     served(w, ALICE, 2)
-    order = buy(w, ALICE, shop, 80 * DOLLAR, lines=5)
+    order = bought(w, ALICE, shop, 80 * DOLLAR, lines=5)
     weights = []
     for line in range(5):
         review = w.do(ALICE, "review_write", *opinion(order, line=line, rating=5)).txid
@@ -105,7 +113,7 @@ def test_a_follow_up_changes_the_stars_and_not_the_weight() -> None:
     w = new_world()
     shop = open_shop(w)
     served(w, ALICE, 4)
-    order = buy(w, ALICE, shop, 50 * DOLLAR)
+    order = bought(w, ALICE, shop, 50 * DOLLAR)
     review = w.do(ALICE, "review_write", *opinion(order, rating=5, service=(3,))).txid
     assert rating_of(w.draft, shop).weighted == 250 * DOLLAR
     assert w.do(ALICE, "review_follow", review, "It broke.", (2,)).code == 0
@@ -123,6 +131,100 @@ def test_a_refund_does_not_change_what_a_review_weighs() -> None:
     w.do(SELLER, "order_refund", order, ((0, 1),), "")
     review = w.do(ALICE, "review_write", *opinion(order, rating=1)).txid
     assert row(w, review).weight == 50 * DOLLAR
+    assert w.broken_laws() == []
+
+
+def test_abuse_a_shops_friends_praise_what_is_refunded_before_the_fee_is_due() -> None:
+    """Paid, shipped, praised, refunded: a thousand lines of 50 dollars cost 1.5 dollars of fees of
+    transactions and brought 5,000 dollars of weight, where the network's fee on them is 250.
+    """
+    w = new_world()
+    shop = open_shop(w)
+    served(w, ALICE, 4)
+    order = buy(w, ALICE, shop, 50 * DOLLAR, lines=5)
+    early = [
+        w.do(ALICE, "review_write", *opinion(order, line=line, rating=5)).txid for line in range(4)
+    ]
+    assert rating_of(w.draft, shop).weight == 0
+    back = ((1, 1), (2, 1), (3, 1), (4, 1))
+    assert w.do(SELLER, "order_refund", order, back, "").code == 0
+    assert w.do(ALICE, "order_complete", order).code == 0
+    late = w.do(ALICE, "review_write", *opinion(order, line=4, rating=5)).txid
+    assert w.do(ALICE, "review_follow", early[3], "Still fine.", (4,)).code == 0
+    weights = [(row(w, review).weight, row(w, review).counted) for review in (*early, late)]
+    assert [counted for _, counted in weights] == [50 * DOLLAR, 0, 0, 0, 0]
+    assert [weight for weight, _ in weights][1:] == [25 * DOLLAR, 12_500_000, *[5 * DOLLAR] * 2]
+    rating = rating_of(w.draft, shop)
+    assert (rating.weight, rating.weighted, rating.reviews) == (50 * DOLLAR, 250 * DOLLAR, 5)
+    assert w.broken_laws() == []
+
+
+def test_praise_counts_with_what_of_its_line_stands_and_a_complaint_with_all() -> None:
+    w = new_world()
+    shop = open_shop(w)
+    served(w, ALICE, 4)
+    lines = (("a", 5, 8 * DOLLAR, ()),)  # 40 dollars
+    order = w.do(ALICE, "order_pay", shop, lines, *NOTHING).txid
+    assert w.do(SELLER, "order_ship", order, "").code == 0
+    review = w.do(ALICE, "review_write", *opinion(order, rating=1)).txid
+    assert row(w, review).counted == 40 * DOLLAR
+    assert w.do(SELLER, "order_refund", order, ((0, 3),), "").code == 0
+    assert w.do(ALICE, "review_follow", review, "They made up for it.", (5,)).code == 0
+    assert (row(w, review).weight, row(w, review).counted) == (40 * DOLLAR, 0)
+    assert w.do(ALICE, "order_complete", order).code == 0  # of itself: its line was to be paid
+    assert row(w, review).counted == 16 * DOLLAR
+    assert rating_of(w.draft, shop)[:2] == (16 * DOLLAR, 80 * DOLLAR)
+    assert w.do(SELLER, "order_refund", order, ((0, 1),), "").code == 0
+    assert row(w, review).counted == 16 * DOLLAR  # the fee on it was paid
+    assert w.do(ALICE, "review_follow", review, "It broke.", (2,)).code == 0
+    assert rating_of(w.draft, shop)[:2] == (40 * DOLLAR, 80 * DOLLAR)
+    assert w.broken_laws() == []
+
+
+def test_abuse_a_ruling_gives_back_what_a_friend_paid_and_praised() -> None:
+    w = new_world()
+    shop = open_shop(w)
+    served(w, ALICE, 4)
+    order = buy(w, ALICE, shop, 50 * DOLLAR)
+    review = w.do(ALICE, "review_write", *opinion(order, rating=5)).txid
+    w.do(ALICE, "order_dispute", order, "")
+    assert w.do(ARBITER, "order_rule", order, 9_900, payer=BOB).code == 0
+    assert row(w, review).counted == DOLLAR // 2
+    assert w.broken_laws() == []
+
+
+def test_abuse_a_shop_praises_itself_or_through_who_is_linked_to_it() -> None:
+    w = new_world()
+    shop, other = open_shop(w, **SHORT), open_shop(w, name="other", **SHORT)
+    with in_block(w) as ctx:
+        note_recruited(ctx, ALICE.address, SELLER.address)
+    for buyer in (ALICE, SELLER):
+        served(w, buyer, 3)
+        order = bought(w, buyer, shop, 50 * DOLLAR)
+        for rating, line in ((5, 0),):
+            review = w.do(buyer, "review_write", *opinion(order, line=line, rating=rating)).txid
+            assert (row(w, review).weight, row(w, review).counted) == (0, 0)
+        bought(w, buyer, other, 50 * DOLLAR)
+    w.pass_ms(SHORT["window"])
+    for buyer in (ALICE, SELLER):
+        known = w.draft.get(SERVED, buyer.address)
+        assert known is not None and len(known.shops) == 3
+    assert rating_of(w.draft, shop)[:3] == (0, 0, 2)
+    assert w.broken_laws() == []
+
+
+def test_abuse_answers_without_end_do_not_shut_the_author_up() -> None:
+    """Nor do follow-ups keep the shop from answering: each side has its own sixteen."""
+    w = new_world()
+    review = reviewed(w, rating=5)
+    for n in range(ENTRIES_MAX):
+        assert w.do(SELLER, "review_answer", review, f"Thanks {n}").code == 0
+    assert reason(w, w.do(SELLER, "review_answer", review, "Thanks")) == "TOO_MANY_ENTRIES"
+    assert w.do(ALICE, "review_follow", review, "It broke.", (1,)).code == 0
+    assert (row(w, review).rating, row(w, review).entries, row(w, review).answers) == (1, 17, 16)
+    for _ in range(ENTRIES_MAX - 1):
+        assert w.do(ALICE, "review_follow", review, "And again.", ()).code == 0
+    assert reason(w, w.do(ALICE, "review_follow", review, "More.", ())) == "TOO_MANY_ENTRIES"
     assert w.broken_laws() == []
 
 
@@ -370,7 +472,8 @@ TestReaders.settings = settings(max_examples=20, stateful_step_count=25, deadlin
     [
         (REVIEW, "line", "reviews/reviews"),
         (REVIEW, "entries", "reviews/reviews"),
-        (REVIEW, "weight", "reviews/ratings"),
+        (REVIEW, "answers", "reviews/reviews"),
+        (REVIEW, "counted", "reviews/reviews"),
         (REVIEW, "helpful", "reviews/votes"),
         (RATING, "weighted", "reviews/ratings"),
         (AUTHOR, "helpful", "reviews/ratings"),
