@@ -11,7 +11,7 @@ Orders call `check_units` and the movers here; a mover asserts and cannot refuse
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 from mgsnode.base.errors import Rejected
@@ -42,6 +42,12 @@ class Batch(NamedTuple):
     since_ms: int  # block time
 
 
+class Unshipped(NamedTuple):
+    """Batches of an order's lines, all of whose units were refunded before it was shipped."""
+
+    batches: tuple[bytes, ...]
+
+
 class Origin(NamedTuple):
     """What was said when the batch was registered; under the root, never changed."""
 
@@ -52,6 +58,7 @@ class Origin(NamedTuple):
 
 BATCH: Final[Table[bytes, Batch]] = Table(128, "goods/batch", Batch, bytes_key())
 ORIGIN: Final[Table[bytes, Origin]] = Table(129, "goods/origin", Origin, bytes_key())
+UNSHIPPED: Final[Table[bytes, Unshipped]] = Table(130, "goods/unshipped", Unshipped, bytes_key())
 
 
 def check_held(reader: Reader, batch_id: bytes, shop_id: bytes, quantity: int) -> Batch:
@@ -95,8 +102,15 @@ def free_units(ctx: Context, units: Mapping[bytes, int]) -> None:
         ctx.draft.put(BATCH, batch_id, batch._replace(reserved=batch.reserved - quantity))
 
 
-def ship_units(ctx: Context, order_id: bytes, units: Mapping[bytes, int]) -> None:
-    """What was reserved for an order leaves the shop."""
+def ship_units(
+    ctx: Context, order_id: bytes, units: Mapping[bytes, int], named: Iterable[bytes]
+) -> None:
+    """What was reserved for an order leaves the shop; of the batches that its lines name, those
+    of which no unit is left to ship are remembered: nothing of them can be called a counterfeit.
+    """
+    unshipped = tuple(dict.fromkeys(batch_id for batch_id in named if batch_id not in units))
+    if unshipped:
+        ctx.draft.put(UNSHIPPED, order_id, Unshipped(unshipped))
     for batch_id, quantity in units.items():
         batch = _batch(ctx, batch_id)
         assert quantity <= batch.reserved

@@ -6,10 +6,11 @@ on when the receiving shop signs too. An order's line can name a batch only whil
 that quantity and no other order has reserved it; shipping moves it, cancelling or refunding
 before that frees it. What comes back after shipping is not held again: a used unit has no proof.
 
-A lost counterfeit dispute marks the batches of the order's lines at the shop that shipped: not
-where they came from, since who passed sealed goods on cannot answer for what the next one put
-into the box, and anybody could taint a rival by buying from it otherwise. What that shop passed
-on from the same batch shows the mark on its way to the origin.
+A lost counterfeit dispute marks the batches of the order's lines that were shipped, whatever was
+refunded since, at the shop that shipped: not where they came from, since who passed sealed goods
+on cannot answer for what the next one put into the box, and anybody could taint a rival by buying
+from it otherwise. What that shop passed on from the same batch shows the mark on its way to the
+origin.
 """
 
 from __future__ import annotations
@@ -30,8 +31,10 @@ from state.tx.batches import (
     PASSED_ON,
     UNITS_EXCEEDED,
     UNKNOWN_BATCH,
+    UNSHIPPED,
     Batch,
     Origin,
+    Unshipped,
     check_held,
     mark,
 )
@@ -122,8 +125,10 @@ def _on_disputed_lost(ctx: Context, order_id: bytes, reason: str) -> None:
         return
     lines = ctx.draft.get(LINES, order_id)
     assert lines is not None, "an order has lines"
+    unshipped = ctx.draft.get(UNSHIPPED, order_id) or Unshipped(())
     for batch_id in dict.fromkeys(batch[0] for _, _, _, batch in lines.lines if batch):
-        mark(ctx, batch_id, order_id)
+        if batch_id not in unshipped.batches:
+            mark(ctx, batch_id, order_id)
 
 
 def _check_batches(reader: Reader) -> str | None:
@@ -142,6 +147,13 @@ def _check_batches(reader: Reader) -> str | None:
             passed[batch.parent[0]] = passed.get(batch.parent[0], 0) + batch.quantity
         elif batch.root != batch_id or batch.depth or reader.get(ORIGIN, batch_id) is None:
             return f"{name} has neither parent nor origin"
+    for order_id, row in reader.items(UNSHIPPED):
+        order, lines = reader.get(ORDER, order_id), reader.get(LINES, order_id)
+        named = [batch for line in (lines.lines if lines else ()) for batch in line[3]]
+        if order is None or not order.shipped_ms or not row.batches:
+            return f"order {order_id.hex()} was shipped without batches, and is not shipped"
+        if any(batch_id not in named for batch_id in row.batches):
+            return f"order {order_id.hex()} was shipped without a batch that it does not name"
     for batch_id, batch in reader.items(BATCH):
         if batch.passed != passed.get(batch_id, 0):
             return f"batch {batch_id.hex()}: what it passed on is not what others received"
@@ -187,7 +199,7 @@ FAMILY: Final = Family(
             cosigners=_pass_cosigners,
         ),
     ),
-    tables=(BATCH, ORIGIN),
+    tables=(BATCH, ORIGIN, UNSHIPPED),
     refusals=(UNKNOWN_BATCH, NOT_HELD, UNITS_EXCEEDED, PASSED_TO_ITSELF, PASSED_TOO_OFTEN),
     events=(
         EventSpec(

@@ -2,7 +2,8 @@
 
 What is hidden is the text of a review or a post, for a listed reason (law, private data, spam); its
 stars, votes and orders go on counting, and nothing is deleted: a text that k moderators want back
-is shown again. A moderator's latest word counts, and only while governance lists the moderator.
+is shown again. A moderator's latest word counts, and only while governance lists the moderator and
+it is linked to neither the author nor the reviewed shop: nobody judges in a matter of its own.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ from mgsnode.base.errors import Rejected
 from state.context import Context, Fields
 from state.draft import Reader
 from state.table import Table, bytes_key
+from state.tx.accounts import is_linked
 from state.tx.community import POST
 from state.tx.gateways import MODERATOR, is_listed
 from state.tx.opinions import REVIEW, UNKNOWN_REVIEW
+from state.tx.orders import SHOP
 
 NOT_MODERATOR: Final = (610, "NOT_MODERATOR")
 SAID_ALREADY: Final = (611, "SAID_ALREADY")
+MODERATOR_LINKED: Final = (614, "MODERATOR_LINKED")
 REASONS: Final = ("law", "private", "spam")
 SHOWN: Final = ""  # what a moderator says who wants a text to be seen
 REPORTED: Final = 99  # list
@@ -43,9 +47,28 @@ def moderation_of(reader: Reader, text_id: bytes) -> Moderation:
     return reader.get(MODERATION, text_id) or UNTOUCHED
 
 
-def _check_text(ctx: Context, text_id: bytes) -> None:
-    if ctx.draft.get(REVIEW, text_id) is None and ctx.draft.get(POST, text_id) is None:
+def _parties_of(reader: Reader, text_id: bytes) -> tuple[bytes, ...]:
+    """Author of a review or post, and the owner of the reviewed shop; () where it is no text."""
+    review = reader.get(REVIEW, text_id)
+    if review is not None:
+        shop = reader.get(SHOP, review.shop)
+        assert shop is not None, "a shop is never removed"
+        return review.author, shop.owner
+    post = reader.get(POST, text_id)
+    return (post.author,) if post is not None else ()
+
+
+def _check_text(ctx: Context, text_id: bytes) -> tuple[bytes, ...]:
+    parties = _parties_of(ctx.draft, text_id)
+    if not parties:
         raise Rejected(UNKNOWN_REVIEW)
+    return parties
+
+
+def _may_judge(reader: Reader, moderator: bytes, parties: tuple[bytes, ...]) -> bool:
+    return is_listed(reader, MODERATOR, moderator) and not any(
+        is_linked(reader, moderator, party) for party in parties
+    )
 
 
 def apply_report(ctx: Context, fields: Fields) -> None:
@@ -63,16 +86,18 @@ def apply_report(ctx: Context, fields: Fields) -> None:
 def apply_moderate(ctx: Context, fields: Fields) -> None:
     """A moderator's word: hide for a reason, or (no reason) show. k equal sides decide."""
     text_id, reason = fields
-    _check_text(ctx, text_id)
+    parties = _check_text(ctx, text_id)
     if not is_listed(ctx.draft, MODERATOR, ctx.sender):
         raise Rejected(NOT_MODERATOR)
+    if not _may_judge(ctx.draft, ctx.sender, parties):
+        raise Rejected(MODERATOR_LINKED)
     row = moderation_of(ctx.draft, text_id)
     word = reason[0] if reason else SHOWN
     if dict(row.said).get(ctx.sender) == word:
         raise Rejected(SAID_ALREADY)
     # From here on nothing can fail.
     said = tuple(sorted({**dict(row.said), ctx.sender: word}.items()))
-    words = [what for who, what in said if is_listed(ctx.draft, MODERATOR, who)]
+    words = [what for who, what in said if _may_judge(ctx.draft, who, parties)]
     needed, hidden = ctx.params["moderators_needed"], row.hidden
     if word == SHOWN and words.count(SHOWN) >= needed:
         hidden = SHOWN

@@ -80,6 +80,7 @@ from state.tx.sales import (
     OrderLine,
     check_buyer,
     check_status,
+    lines_of,
     network_fee,
     order_and_shop,
     set_due,
@@ -283,7 +284,8 @@ def _ship(
     )
     ctx.draft.put(ORDER, order_id, shipped)
     if order.has_batches:
-        ship_units(ctx, order_id, units_left(ctx.draft, order_id))
+        named = (batch[0] for _, _, _, batch in lines_of(ctx, order_id).lines if batch)
+        ship_units(ctx, order_id, units_left(ctx.draft, order_id), named if order.refunded else ())
     ctx.involve(order.buyer)
     if carrier:
         ctx.involve(carrier[0])

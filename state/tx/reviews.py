@@ -98,6 +98,7 @@ FAMILY: Final = Family(
         opinions.REVIEW_WINDOW, opinions.REVIEWED_ALREADY, opinions.UNKNOWN_REVIEW_LINE,
         opinions.NOT_AUTHOR, opinions.NOT_REVIEWED_SHOP, opinions.TOO_MANY_ENTRIES,
         moderation.NOT_MODERATOR, moderation.SAID_ALREADY, votes.OWN_REVIEW, votes.VOTED_ALREADY,
+        moderation.MODERATOR_LINKED,
     ),
     params=(
         ParamSpec(

@@ -18,7 +18,7 @@ from mgsnode.base.errors import Rejected
 from state.context import CLOCK, Context, Fields, family_ms, pause_of, time_bounds
 from state.draft import Reader
 from state.table import Table, bytes_key, pair_key, text_key
-from state.tx.accounts import account_of, check_free, is_linked
+from state.tx.accounts import account_of, check_free, is_frozen, is_linked
 from state.tx.gateways import (
     ARBITER,
     GATEWAY,
@@ -228,12 +228,13 @@ def apply_shop_vouch(ctx: Context, fields: Fields) -> None:
 def vouched_for(reader: Reader, shop_id: bytes, shop: Shop) -> tuple[bytes, int]:
     """(operator, what it would pay of a refund now): at most what it vouches for and what it has.
 
-    Nothing where the shop is its own gateway: there is one balance only.
+    Nothing where the shop is its own gateway: there is one balance only; and nothing while the
+    operator is frozen, or a thief's dollars would leave by the refunds of a friend's shop.
     """
     gateway = reader.get(GATEWAY, shop.gateway)
     assert gateway is not None, "a gateway is never removed"
     vouch = reader.get(VOUCH, shop_id)
-    if vouch is None or gateway.operator == shop.owner:
+    if vouch is None or gateway.operator == shop.owner or is_frozen(reader, gateway.operator):
         return gateway.operator, 0
     return gateway.operator, min(vouch.left, account_of(reader, gateway.operator).dollar)
 

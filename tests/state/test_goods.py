@@ -131,6 +131,25 @@ def test_only_a_lost_dispute_over_a_counterfeit_marks(why: str, buyer_bp: int, m
     assert batch_of(w, batch).marks == marks
 
 
+@pytest.mark.parametrize("when", ["before shipping", "after shipping"])
+def test_a_batch_of_which_nothing_was_shipped_is_not_called_a_counterfeit(when: str) -> None:
+    """And one that was is, though its line was refunded since: a mark cannot be bought off."""
+    w = world()
+    shop = open_shop(w)
+    sent, refunded = register(w, shop), register(w, shop)
+    order = w.block(pay_units(w, shop, (sent, 2), (refunded, 2), (refunded, 1)))[0].txid
+    if when == "after shipping":
+        assert w.do(SELLER, "order_ship", order, "").code == 0
+    assert w.do(SELLER, "order_refund", order, ((1, 2), (2, 1)), "").code == 0
+    if when == "before shipping":
+        assert w.do(SELLER, "order_ship", order, "").code == 0
+    assert w.do(ALICE, "order_dispute", order, "counterfeit").code == 0
+    assert w.do(ARBITER, "order_rule", order, 10_000).code == 0
+    marks = (batch_of(w, sent).marks, batch_of(w, refunded).marks)
+    assert marks == ((1, 0) if when == "before shipping" else (1, 1))
+    assert w.broken_laws() == []
+
+
 def test_abuse_orders_of_a_thousand_batches_are_called_off_for_a_cent() -> None:
     """Each batch is a row to write when they are: an order names so many that its fees pay for it.
 

@@ -31,6 +31,7 @@ from state.tx.tokens import token_totals_of
 from state.tx.voice import granted_90, voice_left
 from state.tx.votes import HEARD, LEADER, VOTE, VOTER, VOTERS_LEAST, Heard, heard_of, on_directed
 from tests.state.scenarios.base import ALICE, ARBITER, BOB, NOTHING, SELLER, new_world
+from tests.state.scenarios.community import post
 from tests.state.scenarios.orders import open_shop
 from tests.state.scenarios.reviews import MODERATORS, opinion, reviewed
 from tests.state.scenarios.token import PRICE, close_period, final
@@ -262,6 +263,28 @@ def test_moderators_hide_and_show_again_and_the_stars_still_count() -> None:
     for moderator in MODERATORS[1:]:
         w.do(moderator, "text_moderate", review, (), payer=BOB)
     assert moderation_of(w.draft, review).hidden == ""
+    assert w.broken_laws() == []
+
+
+def test_abuse_moderators_judge_in_matters_of_their_own() -> None:
+    """Linked to the author or to the reviewed shop they have no say, nor had they before."""
+    w = new_world()
+    review = reviewed(w, rating=1)
+    first, second, third = MODERATORS
+    assert w.do(first, "text_moderate", review, ("law",), payer=BOB).code == 0
+    with in_block(w) as ctx:
+        note_recruited(ctx, first.address, SELLER.address)
+        note_recruited(ctx, third.address, ALICE.address)
+    for linked, reason_ in ((first, ("spam",)), (third, ("law",)), (third, ())):
+        receipt = w.do(linked, "text_moderate", review, reason_, payer=BOB)
+        assert reason(w, receipt) == "MODERATOR_LINKED"
+    assert w.do(second, "text_moderate", review, ("law",), payer=BOB).code == 0
+    assert moderation_of(w.draft, review).hidden == ""  # two have said so, one counts
+    said = w.do(ALICE, "post_write", *post()).txid
+    assert reason(w, w.do(third, "text_moderate", said, ("law",), payer=BOB)) == "MODERATOR_LINKED"
+    for moderator in (first, second):  # the shop is no party of a post
+        assert w.do(moderator, "text_moderate", said, ("law",), payer=BOB).code == 0
+    assert moderation_of(w.draft, said).hidden == "law"
     assert w.broken_laws() == []
 
 

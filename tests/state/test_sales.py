@@ -12,7 +12,7 @@ from state.tx.gateways import ROLE, ROLES, Role
 from state.tx.orders import ORDER, Order
 from state.tx.shops import FIGURES, SERVED, SHOP, VOUCH, Shop, figures_of
 from tests.state.scenarios.base import ALICE, ARBITER, BOB, LINES, NOTHING, OP1, SELLER
-from tests.state.scenarios.compliance import freeze
+from tests.state.scenarios.compliance import CASE, OFFICER, freeze
 from tests.state.scenarios.orders import shop_fields, terms_fields
 from tests.state.test_orders import completed as with_commission
 from tests.state.test_orders import world_with_commission
@@ -450,6 +450,22 @@ def test_abuse_a_frozen_thief_spends_in_a_shop_and_vouches() -> None:
     assert refused(w, ALICE, "order_pay", shop, LINES, *NOTHING) == "ACCOUNT_FROZEN"
     assert refused(w, OP1, "shop_vouch", shop, DOLLAR) == "ACCOUNT_FROZEN"
     assert w.do(OP1, "shop_vouch", shop, 0).code == 0  # it may always promise less
+
+
+def test_abuse_a_frozen_gateways_dollars_leave_by_the_refunds_of_a_friends_shop() -> None:
+    """It vouched before it was frozen; the promise waits for the end of the freeze."""
+    w = world()
+    shop = opened(w, holdback=0)
+    order_id = completed(w, shop)
+    spend(w, DOLLAR)
+    w.do(OP1, "shop_vouch", shop, 4 * DOLLAR)
+    freeze(w, OP1)
+    gateway = w.dollars(OP1)
+    assert refused(w, SELLER, "order_refund", order_id, ((1, 1),), "") == "REFUND_NOT_COVERED"
+    assert w.dollars(OP1) == gateway
+    assert w.do(OFFICER, "compliance_thaw", OP1.address, CASE).code == 0
+    assert w.do(SELLER, "order_refund", order_id, ((1, 1),), "").code == 0
+    assert w.dollars(OP1) < gateway and w.broken_laws() == []
 
 
 def test_abuse_refunds_in_dust_after_the_commission_was_paid() -> None:

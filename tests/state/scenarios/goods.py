@@ -152,6 +152,15 @@ def order_ship_moves_units(w: World) -> Transaction:
 
 
 @scenario("goods")
+def order_ship_without_a_batch_that_was_refunded(w: World) -> Transaction:
+    shop = open_shop(w)
+    lines = ((register(w, shop), 2), (register(w, shop), 3))
+    order = w.block(pay_units(w, shop, *lines))[0].txid
+    w.do(SELLER, "order_refund", order, ((1, 3),), "")
+    return w.tx(SELLER, "order_ship", order, "parcel 7")
+
+
+@scenario("goods")
 def order_cancel_frees_units(w: World) -> Transaction:
     _, order = sold(w)
     return w.tx(ALICE, "order_cancel", order)

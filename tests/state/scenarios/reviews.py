@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from mgsnode.base.transaction import Transaction
+from state.tx.accounts import note_recruited
 from state.tx.opinions import ENTRIES_MAX, REVIEW
 from tests.state.scenarios.base import ALICE, BOB, SELLER, scenario
 from tests.state.scenarios.community import post
 from tests.state.scenarios.governance import done
 from tests.state.scenarios.orders import _paid, _shipped
-from tests.state.world import DAY_MS, World, h, people
+from tests.state.world import DAY_MS, World, h, in_block, people
 
 MODERATORS = people("moderator0", "moderator1", "moderator2")
 
@@ -166,6 +167,14 @@ def two_moderators_hide_a_post(w: World) -> Transaction:
 @scenario("reviews", "NOT_MODERATOR")
 def hide_a_text_as_a_stranger(w: World) -> Transaction:
     return w.tx(SELLER, "text_moderate", reviewed(w), ("spam",))
+
+
+@scenario("reviews", "MODERATOR_LINKED")
+def hide_a_text_about_oneself(w: World) -> Transaction:
+    review = reviewed(w, rating=1)
+    with in_block(w) as ctx:
+        note_recruited(ctx, MODERATORS[0].address, SELLER.address)
+    return w.tx(MODERATORS[0], "text_moderate", review, ("spam",), payer=BOB)
 
 
 @scenario("reviews", "SAID_ALREADY")
