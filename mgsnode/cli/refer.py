@@ -133,8 +133,9 @@ def export(
 ) -> None:
     """Write all referred sales for a regulator: parties, depth, payouts and what they rest on.
 
-    The totals say how many payouts rest on no final sale to a third party: the chain's laws say
-    none, and here it is counted again from the records.
+    The totals say how many payouts rest on no final sale to a third party, and of how many the
+    rows are not what the order paid: the chain's laws say none, and here it is counted again from
+    the records. `linked_by_now` counts payouts whose parties have become linked, since or before.
     """
     from json import dumps
 
@@ -142,12 +143,16 @@ def export(
 
     named = {"shop": shop, "distributor": distributor}
     params: dict[str, Any] = {k: v for k, v in named.items() if v}
-    totals = {"sales": 0, "final": 0, "paid": 0, "depth_2": 0, "without_final_sale": 0}
+    totals = {
+        "sales": 0, "final": 0, "paid": 0, "depth_2": 0, "without_final_sale": 0,
+        "linked_by_now": 0, "rows_that_differ": 0,
+    }  # fmt: skip
     cursor: str | None = None
     with out.open("x", encoding="utf-8") as file:
         while True:
             page = call_once(rpc, "referral_list", {**params, "limit": _PAGE, "cursor": cursor})
             for sale in page["items"]:
+                _complete(rpc, sale)
                 file.write(dumps(sale, separators=(",", ":")) + "\n")
                 _count(totals, sale)
             cursor = page["next_cursor"]
@@ -156,13 +161,30 @@ def export(
     show({**totals, "paid": str(totals["paid"]), "file": str(out)}, as_json=json)
 
 
+def _complete(rpc: str, sale: dict[str, Any]) -> None:
+    """Add the rows of a sale that its list does not show: one refunded in many parts has many."""
+    from mgsnode.client import call_once
+
+    params: dict[str, Any] = {"order": sale["order"], "limit": _PAGE}
+    rows: list[Any] = []
+    while len(sale["rows"]) < sale["row_count"]:
+        page = call_once(rpc, "commission_list", params)
+        rows += page["items"]
+        params["cursor"] = page["next_cursor"]
+        if params["cursor"] is None:
+            sale["rows"], sale["row_count"] = rows, len(rows)
+
+
 def _count(totals: dict[str, int], sale: dict[str, Any]) -> None:
-    paid = int(sale["paid"])
+    paid = sum(int(row["paid"]) for row in sale["rows"])
     totals["sales"] += 1
     totals["final"] += sale["order_status"] == "final"
     totals["paid"] += paid
     totals["depth_2"] += sale["depth"] == 2
-    is_third_party = sale["buyer"] not in (sale["owner"], sale["distributor"])
+    parties = (sale["owner"], sale["distributor"], sale["recruiter"])
+    is_third_party = sale["buyer"] not in parties and sale["owner"] not in parties[1:]
     totals["without_final_sale"] += bool(paid) and not (
         sale["order_status"] == "final" and is_third_party
     )
+    totals["linked_by_now"] += bool(paid) and any(sale["linked"].values())
+    totals["rows_that_differ"] += paid != int(sale["paid"])

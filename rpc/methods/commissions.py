@@ -215,6 +215,11 @@ def _sale_json(view: View, order_id: bytes, hrp: str) -> dict[str, object]:
             "buyer_owner": is_linked(reader, order.buyer, shop.owner),
             "buyer_distributor": is_linked(reader, order.buyer, sale.distributor),
             "owner_distributor": is_linked(reader, shop.owner, sale.distributor),
+            "recruiter": any(
+                is_linked(reader, recruiter, party)
+                for recruiter in sale.recruiter
+                for party in (order.buyer, shop.owner)
+            ),
         },
         "row_count": sale.rows,
         "rows": [_row_json(order_id, n, row, hrp) for n, row in rows if row is not None],
@@ -244,7 +249,9 @@ _SALE: Final = obj(
     recruiter=nullable(ADDRESS), depth=INT, status=enum(OPEN, EARNED, VOID),
     order_status={"type": "string"}, share_bp=INT, second_bp=INT, total=AMOUNT, kept=AMOUNT,
     promised=AMOUNT, commission=AMOUNT, paid=AMOUNT, paid_ms=TIME_MS, final_ms=nullable(TIME_MS),
-    linked=obj(buyer_owner=BOOL, buyer_distributor=BOOL, owner_distributor=BOOL),
+    linked=obj(
+        buyer_owner=BOOL, buyer_distributor=BOOL, owner_distributor=BOOL, recruiter=BOOL
+    ),
     row_count=INT, rows=array(_ROW),
 )  # fmt: skip
 

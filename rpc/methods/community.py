@@ -50,6 +50,7 @@ from state.tx.demand import (
     backer_of,
     open_of,
 )
+from state.tx.moderation import moderation_of
 from state.view import View
 
 _Slug = Annotated[str, Field(pattern="^[a-z0-9]+(-[a-z0-9]+)*$", max_length=32)]
@@ -100,13 +101,16 @@ def _post_json(view: View, post_id: bytes, hrp: str) -> dict[str, object]:
     row = view.reader.get(POST, post_id)
     assert row is not None, "what is listed is never removed"
     figures = view.reader.get(POST_FIGURES, post_id) or NO_FIGURES
+    moderation = moderation_of(view.reader, post_id)
     return {
         "post": post_id.hex(),
         "author": address_text(row.author, hrp),
         "community": row.community[0].hex() if row.community else None,
-        "text": row.text,
+        "text": "" if moderation.hidden else row.text,
         "content": row.content[0].hex() if row.content else None,
-        "link": row.link,
+        "link": "" if moderation.hidden else row.link,
+        "hidden": moderation.hidden or None,
+        "reports": moderation.reports,
         "disclosure": row.disclosure,
         "lines": [{"order": order.hex(), "line": line} for order, line in row.lines],
         "batches": [batch.hex() for batch in row.batches],
@@ -271,7 +275,8 @@ async def _backer(ctx: Context, params: _BackerParams) -> object:
 
 _POST: Final[dict[str, Any]] = {
     "post": HASH, "author": ADDRESS, "community": nullable(HASH), "text": TEXT,
-    "content": nullable(HASH), "link": TEXT, "disclosure": TEXT,
+    "content": nullable(HASH), "link": TEXT, "hidden": nullable(TEXT), "reports": INT,
+    "disclosure": TEXT,
     "lines": array(obj(order=HASH, line=INT)), "batches": array(HASH), "scene": TEXT,
     "posted_ms": TIME_MS, "led": INT, "led_final": INT,
 }  # fmt: skip

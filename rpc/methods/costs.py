@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 from pydantic import Field
 
 from rpc.dispatch import Context, Method
-from rpc.errors import not_found
+from rpc.errors import invalid_params, not_found
 from rpc.results import AMOUNT, HASH, HEIGHT, INT, TEXT, nullable, obj
 from rpc.schema import Amount, Hash32, Name, Params
 from state.tx.quotes import QUOTE, current_quote
@@ -31,11 +31,13 @@ class _CostParams(Params):
 
 
 def _spread(view: View, params: _CostParams) -> tuple[int | None, int]:
-    """(cost of the exchange in micro-dollars, basis points of it), None where there is no quote."""
+    """(cost of the exchange in micro-dollars, basis points of it), None where no quote that is
+    still good for the total.
+    """
     if params.gateway is None or params.currency == "USD":
         return 0, 0
     quote = view.reader.get(QUOTE, current_quote(view.reader, params.gateway, params.currency))
-    if quote is None:
+    if quote is None or quote.expires_ms <= view.header.timestamp_ms or quote.left < params.total:
         return None, 0
     middle = quote.bid + quote.ask
     bps = _BPS * (quote.ask - quote.bid) // middle + quote.fee_bps
@@ -43,6 +45,8 @@ def _spread(view: View, params: _CostParams) -> tuple[int | None, int]:
 
 
 async def _cost(ctx: Context, params: _CostParams) -> object:
+    if params.total == 0:
+        raise invalid_params("an amount from 1", field="total")
     with ctx.api.view() as view:
         shop = view.shop(params.shop)
         if shop is None:
@@ -81,7 +85,8 @@ METHODS: Final = (
         name="order_cost",
         summary="What an order of `total` costs in all: network fee, the fees of paying, shipping, "
         "completing and redeeming, and (with a gateway and a currency) half of its quote's spread "
-        "and its fee; null where it quotes none. A distributor's commission stands beside it.",
+        "and its fee; null where it quotes none for the total. A distributor's commission stands "
+        "beside it.",
         params=_CostParams,
         result=obj(height=HEIGHT, **_COST),
         run=_cost,

@@ -40,7 +40,7 @@ from state.tx.orders import (
     Order,
     Shop,
 )
-from state.tx.shops import SERVED, VOUCH, ShopFigures, figures_of
+from state.tx.shops import SERVED, VOUCH, ShopFigures, figures_of, terms_now
 from state.view import View
 
 _TERM_NAMES: Final = (
@@ -71,7 +71,9 @@ class _OrdersParams(PageParams):
     positions: ClassVar[tuple[str, ...]] = ("buyer", "cursor", "limit")
 
 
-def _shop_json(shop_id: bytes, row: Shop, figures: ShopFigures, hrp: str) -> dict[str, object]:
+def _shop_json(view: View, shop_id: bytes, row: Shop, hrp: str) -> dict[str, object]:
+    """With the terms that hold for an order paid now, and those that were announced."""
+    row = terms_now(view.reader, row)
     return {
         "shop": shop_id.hex(),
         "owner": address_text(row.owner, hrp),
@@ -85,12 +87,12 @@ def _shop_json(shop_id: bytes, row: Shop, figures: ShopFigures, hrp: str) -> dic
         "arbiter": address_text(row.arbiter, hrp),
         "opened_ms": row.opened_ms,
         "coming": _coming_json(row, hrp),
-        **_figures_json(figures),
+        **_figures_json(figures_of(view.reader, shop_id)),
     }
 
 
 def _coming_json(row: Shop, hrp: str) -> dict[str, object] | None:
-    """Terms that were announced: from when, and what they will be."""
+    """Terms that were announced and do not hold yet: from when, and what they will be."""
     if not row.coming:
         return None
     from_ms, terms = row.coming[0]
@@ -126,11 +128,10 @@ async def _shop(ctx: Context, params: _ShopParams) -> object:
         row = view.shop(params.shop)
         if row is None:
             raise not_found("shop")
-        figures = figures_of(view.reader, params.shop)
         served = [(code, seen) for (_, code), seen in view.reader.items(SERVED, params.shop)]
         return {
             "height": view.height,
-            **_shop_json(params.shop, row, figures, ctx.api.hrp),
+            **_shop_json(view, params.shop, row, ctx.api.hrp),
             "rating_milli_stars": rating_of(view.reader, params.shop).milli_stars,
             "reviews": rating_of(view.reader, params.shop).reviews,
             "countries": {code: seen.orders for code, seen in served if len(code) == 2},
@@ -145,7 +146,7 @@ async def _shops(ctx: Context, params: _ShopsParams) -> object:
     def show(view: View, shop_id: bytes) -> dict[str, object]:
         row = view.shop(shop_id)
         assert row is not None, "a shop is never removed"
-        return _shop_json(shop_id, row, figures_of(view.reader, shop_id), ctx.api.hrp)
+        return _shop_json(view, shop_id, row, ctx.api.hrp)
 
     return await read_page(ctx.api, number, owner, params, show)
 

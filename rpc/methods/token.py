@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Final
 
 from mgsnode.base.address import address_text
 from rpc.dispatch import Context, Method
-from rpc.errors import not_found
+from rpc.errors import invalid_params, not_found
 from rpc.lists import read_page
 from rpc.results import (
     ADDRESS,
@@ -161,13 +161,14 @@ async def _bond(ctx: Context, params: _GatewayParams) -> object:
 def _sums(reader: Reader, account: bytes, number: int) -> dict[str, object]:
     """What an account earned in a period, by role."""
     rates, earned = rates_of(reader, number), earned_of(reader, account, number)
+    is_open = rates.is_closed and token_now(reader) < rates.claim_until_ms
     return {
         "period": number,
         "closed": rates.is_closed,
         "parts": {name: str(amount) for name, amount in parts_of(rates, earned).items()},
         "earned": str(entitled(rates, earned)),
         "claimed": str(earned.claimed),
-        "claimable": str(claimable(rates, earned) if rates.is_closed else 0),
+        "claimable": str(claimable(rates, earned) if is_open else 0),
         "claim_until_live_ms": rates.claim_until_ms or None,
     }
 
@@ -198,7 +199,9 @@ async def _rewards(ctx: Context, params: _RewardsParams) -> object:
     """The periods in which an account has something, from the first on."""
     after = -1
     if params.cursor is not None:
-        _, after = open_cursor("rewards", params.cursor, bytes, int)
+        made_for, after = open_cursor("rewards", params.cursor, bytes, int)
+        if made_for != params.account:
+            raise invalid_params("must be a cursor that this list gave", field="cursor")
     start = params.account + min(after + 1, 2**63 - 1).to_bytes(8, "big")
     with ctx.api.view() as view:
         items: list[dict[str, object]] = []

@@ -50,11 +50,14 @@ def test_a_line_without_a_sku_is_a_usage_error() -> None:
 
 
 def sale(**over: Any) -> dict[str, Any]:
+    linked = {"buyer_owner": False, "buyer_distributor": False}
     fields = {
-        "buyer": WHO, "owner": OTHER, "distributor": OTHER[:-1], "depth": 1, "paid": "100",
-        "order_status": "final",
+        "order": "cd" * 32, "buyer": WHO, "owner": OTHER, "distributor": OTHER[:-1],
+        "recruiter": None, "depth": 1, "paid": "100", "order_status": "final", "linked": linked,
+        **over,
     }  # fmt: skip
-    return {**fields, **over}
+    rows = [{"paid": fields["paid"]}]
+    return {"rows": rows, "row_count": len(rows), **fields}
 
 
 def test_the_export_writes_every_page_and_counts_what_rests_on_no_final_sale(
@@ -63,7 +66,8 @@ def test_the_export_writes_every_page_and_counts_what_rests_on_no_final_sale(
     pages = [
         {"items": [sale(), sale(depth=2, paid="50")], "next_cursor": "more"},
         {"items": [sale(paid="0", order_status="paid"), sale(order_status="paid"),
-                   sale(buyer=OTHER)], "next_cursor": None},
+                   sale(buyer=OTHER), sale(recruiter=WHO), sale(linked={"recruiter": True}),
+                   sale(rows=[{"paid": "99"}])], "next_cursor": None},
     ]  # fmt: skip
     asked: list[Any] = []
 
@@ -81,10 +85,34 @@ def test_the_export_writes_every_page_and_counts_what_rests_on_no_final_sale(
         *pages[0]["items"], *pages[1]["items"],
     ]  # fmt: skip
     assert json.loads(done.output) == {
-        "sales": 5, "final": 3, "paid": "350", "depth_2": 1, "without_final_sale": 2,
-        "file": str(out),
+        "sales": 8, "final": 6, "paid": "649", "depth_2": 1, "without_final_sale": 3,
+        "linked_by_now": 1, "rows_that_differ": 1, "file": str(out),
     }  # fmt: skip
     assert CliRunner().invoke(make_app(), arguments).exit_code == 1, "it overwrites nothing"
+
+
+def test_the_export_has_all_rows_of_a_sale_that_was_refunded_in_many_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [{"paid": "100"}, *({"paid": "0"} for _ in range(120))]
+    asked: list[Any] = []
+
+    def call(_url: str, method: str, params: Any, **_: Any) -> Any:
+        if method == "referral_list":
+            return {"items": [sale(rows=rows[:50], row_count=121)], "next_cursor": None}
+        first = int(params.get("cursor") or 0)
+        asked.append((params["order"], first))
+        beyond = first + params["limit"]
+        following = str(beyond) if beyond < len(rows) else None
+        return {"items": rows[first:beyond], "next_cursor": following}
+
+    monkeypatch.setattr(client, "call_once", call)
+    out = tmp_path / "sales.jsonl"
+    done = CliRunner().invoke(make_app(), ["refer", "export", "--out", str(out), "--json"])
+    assert done.exit_code == 0, done.output
+    assert asked == [("cd" * 32, 0), ("cd" * 32, 50), ("cd" * 32, 100)]
+    (written,) = map(json.loads, out.read_text().splitlines())
+    assert (written["rows"], written["row_count"]) == (rows, 121)
 
 
 def test_split_asks_in_micro_dollars(monkeypatch: pytest.MonkeyPatch) -> None:

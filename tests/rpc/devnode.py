@@ -54,7 +54,8 @@ def dev_genesis() -> Genesis:
         accounts=tuple(
             GenesisAccount(name, address(key), 1_000 * DOLLAR, "north", 0) for name, key in holders
         ),
-        arbiters=(address(ARBITER),), attestors=(), carriers=(), moderators=(),
+        arbiters=(address(ARBITER),), attestors=(), carriers=(),
+        moderators=(address(BOB), address(OPERATOR)),
         officers=(address(OPERATOR),),
         token=tuple((name, 10**14) for name in TOKEN_PURPOSES), params=(),
     )  # fmt: skip

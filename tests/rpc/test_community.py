@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.rpc.devnode import ALICE, BOB, DOLLAR
+from tests.rpc.devnode import ALICE, BOB, DOLLAR, OPERATOR
 from tests.rpc.wallet import Wallet
 
 DAY_MS = 86_400_000
@@ -48,6 +48,14 @@ async def test_a_community_and_its_posts(wallet: Wallet) -> None:
             "camping",
         )
     assert (await wallet.call("post_list", author=wallet.text(ALICE)))["items"] == []
+    theirs = await wallet.send(
+        ALICE, "post_write", text="12 High Street", disclosure="none", lines=[], batches=[],
+        link="https://where",
+    )  # fmt: skip
+    for moderator in (BOB, OPERATOR):
+        await wallet.send(moderator, "text_moderate", text=theirs["txid"], reason="private")
+    (post,) = (await wallet.call("post_list", author=wallet.text(ALICE)))["items"]
+    assert (post["text"], post["link"], post["hidden"]) == ("", "", "private")
     names = [c["name"] for c in (await wallet.call("community_list"))["items"]]
     assert names == ["campers"]
     wrong = await wallet.answer("demand_get", [ZERO])

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from rpc.methods.orders import _shop_json
+from state.tx.shops import SHOP
 from tests.rpc.devnode import ALICE, ARBITER, BOB, CAROL, OPERATOR
 from tests.rpc.wallet import Wallet
+from tests.state.scenarios.base import SELLER
+from tests.state.scenarios.orders import terms_fields
+from tests.state.test_sales import PARAMS, SHORT, opened, world
 
 DAY_MS = 86_400_000
 LINES = [{"sku": "L1", "quantity": 2, "unit_price": "3000000"}]
@@ -71,6 +77,21 @@ async def test_announced_terms_and_what_is_vouched_for_are_shown(wallet: Wallet)
     assert shown["vouched"] == "7000000"
     [listed] = (await wallet.call("shop_list"))["items"]
     assert listed["coming"]["arbiter"] == wallet.text(ARBITER)
+
+
+def test_terms_are_shown_as_they_hold_from_the_end_of_their_notice() -> None:
+    """By the clock, though the row is written only with the next announcement."""
+    w = world()
+    shop = opened(w)
+    fields = terms_fields(shop, **{**SHORT, "holdback": 900})
+    assert w.do(SELLER, "shop_terms", *fields).code == 0
+    row = w.draft.get(SHOP, shop)
+    assert row is not None
+    shown = [_shop_json(SimpleNamespace(reader=w.draft), shop, row, "tmgs")]  # type: ignore[arg-type]
+    w.pass_ms(PARAMS["shop_notice_ms"])
+    shown += [_shop_json(SimpleNamespace(reader=w.draft), shop, row, "tmgs")]  # type: ignore[arg-type]
+    assert [each["holdback_bp"] for each in shown] == [2_000, 900]
+    assert [each["coming"] is None for each in shown] == [False, True]
 
 
 @pytest.mark.parametrize("given", [{}, {"buyer": 1, "shop": 1}, {"arbiter": 1, "batch": 1}])

@@ -79,5 +79,8 @@ async def test_what_an_order_costs_in_all(wallet: Wallet) -> None:
     quoted = await wallet.call("order_cost", **unquoted)
     # half the spread is 1 of 79, and ten basis points of fee
     assert (quoted["exchange_bp"], quoted["exchange"]) == (126 + 10, "1360000")
+    beyond = {**unquoted, "total": str(1_001 * DOLLAR)}
+    assert (await wallet.call("order_cost", **beyond))["exchange"] is None  # the quote's size
+    assert (await wallet.refusal("order_cost", shop=shop, total="0"))["code"] == -32602
     small = await wallet.call("order_cost", shop=shop, total="5000")
     assert small["network_fee"] == "5000"  # the minimum, at most all of it

@@ -14,6 +14,8 @@ from typer.testing import CliRunner
 from mgsnode.base.genesis import Genesis, GenesisVesting
 from mgsnode.cli.main import make_app
 from rpc.limits import RpcSettings
+from rpc.methods.token import _sums
+from rpc.schema import make_cursor
 from rpc.server import RpcServer
 from tests.rpc import devnode
 from tests.rpc.devnode import (
@@ -28,6 +30,9 @@ from tests.rpc.devnode import (
     dev_genesis,
 )
 from tests.rpc.wallet import Wallet
+from tests.state.scenarios.base import ALICE as BUYER
+from tests.state.scenarios.token import close_period, final
+from tests.state.test_mining import economy
 
 TOKEN = 1_000_000
 SEED = {OPERATOR: 2, ALICE: 3, BOB: 4}  # as `key_of` numbers them
@@ -201,3 +206,20 @@ async def test_the_everyday_commands(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert seen["items"][0]["order"] == order
     await server.stop()
     wallet.node.ledger.close()
+
+
+def test_what_can_be_claimed_ends_with_its_time() -> None:
+    """Also before the due work that takes it back has been done."""
+    w, _, shop = economy(mining_claim_ms=60_000, mining_review_ms=60_000)
+    final(w, shop)
+    period = close_period(w)
+    assert _sums(w.draft, BUYER.address, period)["claimable"] == "600000"
+    w.pass_ms(60_000)
+    sums = _sums(w.draft, BUYER.address, period)
+    assert (sums["claimable"], sums["earned"]) == ("0", "600000")
+
+
+async def test_a_cursor_of_anothers_rewards_is_refused(wallet: Wallet) -> None:
+    cursor = make_cursor("rewards", address(BOB), 0)
+    account = wallet.text(ALICE)
+    assert (await wallet.refusal("reward_list", account=account, cursor=cursor))["code"] == -32602
