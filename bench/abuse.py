@@ -205,13 +205,14 @@ class Ring:
 
 @dataclass(slots=True)
 class Demanding:
-    """Posts demand and backs it from own accounts, lets half expire and withdraws the rest."""
+    """Posts demand and backs it from own accounts; lets all of it expire, or half."""
 
     party: Party
     price: int
     quantity: int
     every_days: int
     until_day: int
+    is_withdrawn: bool  # every second one, the next day
     _posted: bytes = b""
 
     def wishes(self, street: Street) -> Iterable[Wish]:
@@ -220,7 +221,7 @@ class Demanding:
         return ()
 
     def evening(self, street: Street) -> Iterable[Action]:
-        """One account posts, the others back it; every second demand is withdrawn the next day."""
+        """One account posts, the others back it."""
         turn = street.day % (2 * self.every_days)
         first, *others = self.party.people
         if street.day <= self.until_day and turn % self.every_days == 0:
@@ -228,7 +229,7 @@ class Demanding:
             (posted,) = street.act([Action(first, "demand_post", want)])
             self._posted = posted.txid
             yield from (Action(who, "demand_back", (self._posted, self.quantity)) for who in others)
-        elif turn == 1 and street.day <= self.until_day + 1 and self._posted:
+        elif self.is_withdrawn and turn == 1 and street.day <= self.until_day + 1 and self._posted:
             yield from (
                 Action(who, "demand_withdraw", (self._posted,)) for who in self.party.people
             )

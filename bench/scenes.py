@@ -71,7 +71,7 @@ class Pair(NamedTuple):
 
 
 class Cast:
-    """Puts the pairs on a street with so many gateways, of which the first two are parties'."""
+    """Puts the pairs on a street with so many gateways; the first ones can be a party's."""
 
     def __init__(
         self,
@@ -287,11 +287,11 @@ def add_levels(cast: Cast) -> None:
 
 def add_demand(cast: Cast) -> None:
     """Demand that nobody means, from ten accounts."""
-    name = "demand for free"
-    party = cast.party(name, 10)
-    cast.street.fund(party.people[0], party.people[1:], 500 * DOLLAR)
-    posting = Demanding(party, 40 * DOLLAR, 20, 8, cast.scale.until_day)
-    cast.enter(name, FAKE, posting, Idle(cast.party(f"{name}: twin")))
+    for name, is_withdrawn in (("demand for free", True), ("demand left to expire", False)):
+        party = cast.party(name, 10)
+        cast.street.fund(party.people[0], party.people[1:], 500 * DOLLAR)
+        posting = Demanding(party, 40 * DOLLAR, 20, 8, cast.scale.until_day, is_withdrawn)
+        cast.enter(name, FAKE, posting, Idle(cast.party(f"{name}: twin")))
 
 
 def add_roles(cast: Cast, name: str, commission_bp: int) -> None:
