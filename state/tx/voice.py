@@ -88,7 +88,7 @@ def voice_of(reader: Reader, holder: bytes, now_ms: int) -> Voice:
     if mining is not None and mining.is_closed:
         until_ms = mining.voice_until_ms
         granted, used = grant_of(mining, earned_of(reader, holder, waiting - 1))
-        if granted and until_ms > now_ms:
+        if (granted or used) and until_ms > now_ms:  # what `regrant` may change later stands here
             known = grants.get(until_ms, (0, 0))
             grants[until_ms] = (known[0] + granted, known[1] + used)
         waiting = 0

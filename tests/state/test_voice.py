@@ -189,3 +189,28 @@ def test_the_defaults_are_ninety_days_in_slices_of_ten() -> None:
     ((until_ms, _),) = w.draft.items(VOICE_RESERVE)
     assert until_ms % (10 * DAY_MS) == 0
     assert 90 * DAY_MS <= until_ms - w.now(9) < 100 * DAY_MS
+
+
+def test_abuse_a_crumb_that_granted_nothing_takes_nothing_from_another_grant_when_undone() -> None:
+    """An order of a micro-dollar gives no voice, but one micro-MGS of it counts as used by who led
+    to it. It was left out when its period was taken in, and its refund took that micro-MGS off what
+    was used of the next one's grant, whose end is the same: then more could be directed than is
+    reserved, and an order that did so when it became final stopped the chain.
+    """
+    w, others, shop = economy()
+    others.leader = DAVE
+    crumb = final(w, shop, (1,))
+    close_period(w)
+    others.leader = None
+    final(w, shop)
+    close_period(w)
+    final(w, shop)  # takes the second period's grant in
+    assert left(w) == (GRANT, GRANT - 1)
+    assert w.do(SELLER, "order_refund", crumb, ((0, 1),), "").code == 0
+    assert left(w) == (GRANT, GRANT)
+    row = w.draft.get(VOICE, ALICE.address)
+    assert row is not None and [used for _, _, used in row.grants] == [0]
+    assert [give(w, ALICE, CAROL) for _ in range(10)] == [GRANT // 10] * 10
+    others.leader = CAROL
+    final(w, shop)  # names who led to it, with nothing left to direct
+    assert w.broken_laws() == []
