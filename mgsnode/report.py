@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from html import escape
 from typing import Final, NamedTuple
@@ -30,6 +30,7 @@ _COLOURS: Final = (
     "#2563eb", "#d97706", "#059669", "#dc2626", "#7c3aed", "#0891b2", "#be185d", "#4d7c0f",
 )  # fmt: skip
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 860, 260, 96, 28, 12
+_MARK_HEIGHT: Final = 14  # of a value beside an axis
 _POINTS_MAX: Final = 1_000  # of a line: more than a screen has pixels for
 _ROWS_MAX: Final = 31  # of a table; all of them stand in the CSV
 
@@ -130,10 +131,21 @@ def _dollars(micro: int) -> str:
 
 
 def _mark(micro: int) -> str:
-    """An amount beside an axis: whole dollars, or millions of them."""
+    """An amount beside an axis: cents below ten dollars, whole dollars, or millions of them."""
     dollars = abs(micro) // 1_000_000
+    if micro and dollars < 10:
+        return _dollars(micro)
     short = f"{dollars / 1_000_000:,.1f} M" if dollars >= 1_000_000 else f"{dollars:,}"
     return f"{'−' if micro < 0 else ''}{short}"
+
+
+def _marks(low: int, high: int, y: Callable[[int], float]) -> list[int]:
+    """The values that are named beside an axis: zero first, and none upon another."""
+    chosen: list[int] = []
+    for value in (0, high, low, (low + high) // 2):
+        if all(abs(y(value) - y(other)) >= _MARK_HEIGHT for other in chosen):
+            chosen.append(value)
+    return chosen
 
 
 def _chart(series: Sequence[tuple[str, list[tuple[int, int]]]]) -> str:
@@ -150,7 +162,7 @@ def _chart(series: Sequence[tuple[str, list[tuple[int, int]]]]) -> str:
         return _TOP + (_HEIGHT - _TOP - _BOTTOM) * (high - value) / max(1, high - low)
 
     marks = []
-    for value in sorted({low, 0, (low + high) // 2, high}):
+    for value in _marks(low, high, y):
         marks.append(f'<path class="grid" d="M{_LEFT} {y(value):.1f}H{_WIDTH - 12}"/>')
         marks.append(f'<text x="{_LEFT - 6}" y="{y(value) + 4:.1f}">{_mark(value)}</text>')
     ends = [(_LEFT, "start", first), (_WIDTH - 12, "end", last)]
@@ -168,7 +180,9 @@ def _chart(series: Sequence[tuple[str, list[tuple[int, int]]]]) -> str:
                 f'<circle cx="{x(at):.1f}" cy="{y(value):.1f}" r="3" fill="{colour}">'
                 f"<title>{escape(label)} {_dollars(value)}, {_time(at)}</title></circle>"
             )
-        legend.append(f'<li><i style="background:{colour}"></i>{escape(label)}</li>')
+        legend.append(
+            f'<li><i style="background:{colour}"></i>{escape(label.replace("_", " "))}</li>'
+        )
     return (
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">{"".join(marks)}</svg>'
         f"<ul>{''.join(legend)}</ul>"
@@ -192,7 +206,8 @@ _PAGE: Final = """<!doctype html>
 <meta name="viewport" content="width=device-width">
 <style>
 :root {{ color-scheme: light dark }}
-body {{ font: 15px/1.45 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto }}
+body {{ font: 15px/1.45 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto;
+  padding: 0 1rem }}
 h2 {{ margin: 2.2rem 0 .4rem; font-size: 1.15rem }}
 code {{ overflow-wrap: anywhere }}
 svg {{ width: 100%; height: auto }}
@@ -204,7 +219,8 @@ i {{ display: inline-block; width: .8rem; height: .8rem; margin-right: .4rem }}
 div {{ overflow-x: auto; margin-top: .8rem }}
 table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .8rem }}
 th, td {{ padding: .2rem .6rem; text-align: right; white-space: nowrap }}
-th {{ font-weight: 600; opacity: .75 }}
+th {{ font-weight: 600; color: GrayText }}
+th:first-child, td:first-child {{ position: sticky; left: 0; background: Canvas }}
 tbody tr {{ border-top: 1px solid color-mix(in srgb, currentColor 15%, transparent) }}
 </style></head><body>
 <h1>{title}</h1>

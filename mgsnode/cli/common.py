@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 RPC_DEFAULT = "http://127.0.0.1:26601"
 _SECRET_BYTES_MAX = 4_096
 _MICRO_DIGITS = 6
+_GAP = 3  # between two columns of a table
 _PIPE_WIDTH = 240  # of a table that nobody's terminal folds
 
 JsonFlag: TypeAlias = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
@@ -94,6 +95,11 @@ def _print_rows(console: Any, rows: Sequence[Any]) -> None:
             console.print(_cell(row))
         return
     columns = list(dict.fromkeys(key for row in rows for key in row))
+    if _width_of(rows, columns) > console.width:  # a folded table would be read by nobody
+        for row in rows:
+            _print_pairs(console, row)
+            console.print()
+        return
     table = Table(box=SIMPLE, pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")
@@ -101,6 +107,14 @@ def _print_rows(console: Any, rows: Sequence[Any]) -> None:
         table.add_row(*(_cell(row.get(column, "")) for column in columns))
     console.soft_wrap = False
     console.print(table)
+
+
+def _width_of(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> int:
+    """The columns that a table of these rows takes when nothing is folded."""
+    from rich.cells import cell_len
+
+    texts = ([column, *(_cell(row.get(column, "")) for row in rows)] for column in columns)
+    return sum(max(map(cell_len, each)) + _GAP for each in texts)
 
 
 def _cell(value: Any) -> str:

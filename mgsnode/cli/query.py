@@ -25,7 +25,8 @@ def query(
 ) -> None:
     """Call a method and show its answer: mgsnode query chain_block height=3.
 
-    `mgsnode query gateways` shows the gateways' figures in dollars, one line each.
+    `mgsnode query gateways` shows the gateways' figures in dollars. What does not fit beside each
+    other stands below each other.
     """
     from mgsnode.client import call_once
 

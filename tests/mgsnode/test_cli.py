@@ -284,6 +284,21 @@ def test_query_gateways_is_a_table_in_dollars(
     assert json.loads(capsys.readouterr().out)["items"] == [row]
 
 
+def test_rows_that_do_not_fit_beside_each_other_stand_below_each_other(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wide = {f"column_{n}": "ab" * 16 for n in range(9)}
+
+    def call(_url: str, _method: str, _params: object) -> dict[str, object]:
+        return {"items": [wide, wide], "height": 7}
+
+    monkeypatch.setattr("mgsnode.client.call_once", call)
+    query("shop_list", [], rpc="http://x", json=False)
+    lines = capsys.readouterr().out.splitlines()
+    block = [f"{name}  {value}" for name, value in wide.items()]
+    assert lines == [*block, "", *block, "", "height  7"]
+
+
 def test_query_parameters_read_as_they_are_meant() -> None:
     said = _params(["height=3", "full=true", "address=tmgs1x", 'tx:={"a": "1"}', 'x:="5"'])
     assert said == {"height": 3, "full": True, "address": "tmgs1x", "tx": {"a": "1"}, "x": "5"}

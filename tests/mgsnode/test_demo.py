@@ -403,6 +403,15 @@ def test_no_gateway_of_the_demo_may_issue_before_it_is_attested() -> None:
     assert [g.attested - 7 for g in with_room.gateways] == [g.attested for g in genesis.gateways]
 
 
+def test_the_page_about_the_demo_names_every_figure() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "demo.md"
+    rows = re.findall(
+        r"^\| ([a-z0-9_, ]+) \| .+ \|$", page.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    named = [name.strip() for row in rows[1:] for name in row.split(",")]
+    assert sorted(named) == sorted(Summary._fields)
+
+
 # The whole ----------------------------------------------------------------------------------
 
 

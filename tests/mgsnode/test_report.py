@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mgsnode.report import COLUMNS, Report, read_report, report_csv, report_html
+from mgsnode.report import COLUMNS, Report, _mark, _marks, read_report, report_csv, report_html
 from tests.rpc import devnode
 from tests.rpc.devnode import DOLLAR, DevNode
 from tests.rpc.test_reserves import with_attestors
@@ -97,3 +97,13 @@ def test_a_chain_without_a_closed_period_has_a_page_too(
     node.ledger.close()
     assert Page(report_html(found)).open == []
     assert len(report_csv(found).splitlines()) == 2
+
+
+def test_no_value_beside_an_axis_stands_upon_another() -> None:
+    def y(value: int) -> float:
+        return 220 * (180_000 - value) / 180_019
+
+    assert _marks(-19, 180_000, y) == [0, 180_000, 89_990], "the lowest is where zero is"
+    assert _marks(0, 0, lambda _: 12.0) == [0]
+    amounts = (0, -640_000, 12_000_000, -19_000_000, 2_500_000_000_000)
+    assert [_mark(micro) for micro in amounts] == ["0", "−0.64", "12", "−19", "2.5 M"]
