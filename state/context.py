@@ -158,6 +158,15 @@ def family_ms(pause: Pause, live_ms: int) -> int:
     return (pause.since_ms if pause.is_paused else live_ms) - pause.stood_ms
 
 
+def live_at(reader: Reader, family: int, at_ms: int) -> int:
+    """The live time at which the family's own clock shows `at_ms`, for readers: if it stands still
+    now, as if it went on from here.
+    """
+    clock = reader.get(CLOCK, b"")
+    assert clock is not None, "the genesis sets the clock"
+    return clock.live_ms + at_ms - family_ms(pause_of(reader, family), clock.live_ms)
+
+
 def is_scheduled(reader: Reader, family: int, at_ms: int, object_id: bytes) -> bool:
     """Whether `object_id` stands in the due queue at that time of the family's clock."""
     return reader.get(DUE, ((family, at_ms), object_id)) is not None

@@ -31,7 +31,8 @@ from rpc.results import (
 )
 from rpc.schema import Address, Cursor, Limit, Params, PublicKey, make_cursor, open_cursor
 from state import chain
-from state.tx.accounts import ACCOUNT, MEMO_REQUIRED, freeze_of, is_frozen
+from state.context import live_at
+from state.tx.accounts import ACCOUNT, COMPLIANCE, MEMO_REQUIRED, freeze_of, is_frozen
 from state.tx.keys import keys_set
 from state.view import View
 
@@ -81,7 +82,7 @@ def _freeze(view: View, address: bytes) -> dict[str, object] | None:
         return None
     return {
         "case": freeze.case.hex(),
-        "until_live_ms": freeze.until_ms,
+        "until_live_ms": live_at(view.reader, COMPLIANCE, freeze.until_ms),
         "extended": freeze.extended,
     }
 

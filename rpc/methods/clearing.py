@@ -25,7 +25,9 @@ from rpc.results import (
     page,
 )
 from rpc.schema import Hash32, Name, NoParams, PageParams, Params
+from state.context import live_at
 from state.tx.clearing import WINDOW, WINDOWS, Window, next_window
+from state.tx.leaving import CLEARING
 from state.tx.obligations import (
     ALL_OBLIGATIONS,
     LAPSED,
@@ -47,7 +49,11 @@ class _ObligationsParams(PageParams):
     positions: ClassVar[tuple[str, ...]] = ("gateway", "cursor", "limit")
 
 
-def _json(oid: bytes, row: Obligation, hrp: str) -> dict[str, object]:
+def _live(view: View, at_ms: int) -> int:
+    return live_at(view.reader, CLEARING, at_ms)
+
+
+def _json(view: View, oid: bytes, row: Obligation, hrp: str) -> dict[str, object]:
     return {
         "obligation": oid.hex(),
         "window": row.window,
@@ -56,8 +62,8 @@ def _json(oid: bytes, row: Obligation, hrp: str) -> dict[str, object]:
         "amount": str(row.amount),
         "fiat": str(row.fiat),
         "status": row.status,
-        "due_live_ms": row.due_ms if row.status in TO_END else None,
-        "pay_by_live_ms": row.pay_by_ms,
+        "due_live_ms": _live(view, row.due_ms) if row.status in TO_END else None,
+        "pay_by_live_ms": _live(view, row.pay_by_ms),
         "late": row.is_late,
         "made_ms": row.made_ms,
         "closed_ms": row.closed_ms or None,
@@ -75,14 +81,14 @@ async def _obligation(ctx: Context, params: _ObligationParams) -> object:
         row = view.reader.get(OBLIGATION, params.obligation)
         if row is None:
             raise not_found("obligation")
-        return {"height": view.height, **_json(params.obligation, row, ctx.api.hrp)}
+        return {"height": view.height, **_json(view, params.obligation, row, ctx.api.hrp)}
 
 
 async def _obligations(ctx: Context, params: _ObligationsParams) -> object:
     def show(view: View, oid: bytes) -> dict[str, object]:
         row = view.reader.get(OBLIGATION, oid)
         assert row is not None, "what is listed is never removed"
-        return _json(oid, row, ctx.api.hrp)
+        return _json(view, oid, row, ctx.api.hrp)
 
     if params.gateway is None:
         return await read_page(ctx.api, ALL_OBLIGATIONS, b"", params, show)
@@ -111,7 +117,8 @@ async def _windows(ctx: Context, params: PageParams) -> object:
 async def _next(ctx: Context, _params: NoParams) -> object:
     with ctx.api.view() as view:
         row = next_window(view.reader)
-        return {"height": view.height, "window": row.number, "due_live_ms": row.due_ms}
+        due_live_ms = _live(view, row.due_ms)
+        return {"height": view.height, "window": row.number, "due_live_ms": due_live_ms}
 
 
 _OBLIGATION: Final[dict[str, Any]] = {
@@ -150,7 +157,7 @@ METHODS: Final = (
     ),
     Method(
         name="window_next",
-        summary="The clearing window to come, and when on clearing's clock.",
+        summary="The clearing window to come, and when.",
         params=NoParams,
         result=obj(height=HEIGHT, window=INT, due_live_ms=TIME_MS),
         run=_next,

@@ -25,6 +25,7 @@ from rpc.results import (
     page,
 )
 from rpc.schema import Address, Hash32, PageParams, Params
+from state.context import live_at
 from state.tx.community import (
     ALL_COMMUNITIES,
     ALL_POSTS,
@@ -42,6 +43,7 @@ from state.tx.demand import (
     ALL_DEMANDS,
     BACKING,
     BACKINGS_OF,
+    COMMUNITY,
     DEMAND,
     OF_CATEGORY,
     OF_POSTER,
@@ -182,7 +184,7 @@ def _demand_json(view: View, demand_id: bytes, hrp: str) -> dict[str, object]:
         "description": row.description.hex(),
         "price": str(row.price),
         "deposit_bp": row.deposit_bp,
-        "due_live_ms": row.due_ms,
+        "due_live_ms": live_at(view.reader, COMMUNITY, row.due_ms),
         "posted_ms": row.posted_ms,
         "open": row.open,
         "counted": row.counted,

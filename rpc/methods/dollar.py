@@ -21,7 +21,7 @@ from rpc.results import (
     obj,
     page,
 )
-from rpc.schema import Name, NoParams, Params
+from rpc.schema import Name, NoParams, PageParams, Params, make_cursor, open_cursor
 from state.context import Params as ChainParams
 from state.tx.diligence import credit_of, strikes_of
 from state.tx.gateways import Gateway
@@ -77,10 +77,17 @@ def _gateway_json(view: View, name: str, row: Gateway, hrp: str) -> dict[str, ob
     }
 
 
-async def _gateways(ctx: Context, _params: NoParams) -> object:
+async def _gateways(ctx: Context, params: PageParams) -> object:
+    after = -1
+    if params.cursor is not None:
+        (after,) = open_cursor("gateways", params.cursor, int)
     with ctx.api.view() as view:
-        items = [_gateway_json(view, name, row, ctx.api.hrp) for name, row, _ in view.gateways()]
-        return {"height": view.height, "items": items, "next_cursor": None}
+        left = [(name, row) for name, row, _ in view.gateways() if row.place > after]
+        page_of = left[: params.limit]
+        items = [_gateway_json(view, name, row, ctx.api.hrp) for name, row in page_of]
+        is_end = len(page_of) == len(left)
+        next_cursor = None if is_end else make_cursor("gateways", page_of[-1][1].place)
+        return {"height": view.height, "items": items, "next_cursor": next_cursor}
 
 
 async def _gateway(ctx: Context, params: _GatewayParams) -> object:
@@ -117,7 +124,7 @@ METHODS: Final = (
     Method(
         name="gateway_list",
         summary="Every gateway with its sums, in the order of their places.",
-        params=NoParams,
+        params=PageParams,
         result=page(obj(**_GATEWAY)),
         run=_gateways,
         cost=5,

@@ -24,6 +24,7 @@ from rpc.results import (
     page,
 )
 from rpc.schema import Address, Hash32, PageParams, Params
+from state.context import live_at
 from state.tx.batches import ORDERS_OF_BATCH
 from state.tx.disputes import DISPUTE, OF_ARBITER, Dispute
 from state.tx.money import HOLD
@@ -151,7 +152,12 @@ async def _shops(ctx: Context, params: _ShopsParams) -> object:
     return await read_page(ctx.api, number, owner, params, show)
 
 
-def _order_json(order_id: bytes, row: Order, hrp: str) -> dict[str, object]:
+def _live(view: View, at_ms: int) -> int | None:
+    """A time on the orders' clock as live time, None for none."""
+    return live_at(view.reader, FAMILY_NUMBER, at_ms) if at_ms else None
+
+
+def _order_json(view: View, order_id: bytes, row: Order, hrp: str) -> dict[str, object]:
     return {
         "order": order_id.hex(),
         "shop": row.shop.hex(),
@@ -163,7 +169,7 @@ def _order_json(order_id: bytes, row: Order, hrp: str) -> dict[str, object]:
         "to_shop": str(row.to_shop),
         "fee": str(row.fee),
         "commission": str(row.commission),
-        "due_live_ms": row.due_ms or None,
+        "due_live_ms": _live(view, row.due_ms),
         "fee_bp": row.fee_bps,
         "fee_minimum": str(row.fee_minimum),
         "complete_after_ms": row.complete_after_ms,
@@ -227,7 +233,7 @@ async def _order(ctx: Context, params: _OrderParams) -> object:
         held = dict(hold.parts) if hold else {}
         return {
             "height": view.height,
-            **_order_json(params.order, row, ctx.api.hrp),
+            **_order_json(view, params.order, row, ctx.api.hrp),
             "held": {name: str(held.get(purpose, 0)) for purpose, name in _PURPOSES.items()},
             "lines": _lines_json(view, params.order),
             "dispute": _dispute_json(view.reader.get(DISPUTE, params.order)),
@@ -252,7 +258,7 @@ async def _orders(ctx: Context, params: _OrdersParams) -> object:
     def show(view: View, order_id: bytes) -> dict[str, object]:
         row = view.order(order_id)
         assert row is not None, "an order is never removed"
-        return _order_json(order_id, row, ctx.api.hrp)
+        return _order_json(view, order_id, row, ctx.api.hrp)
 
     return await read_page(ctx.api, number, owner, params, show)
 

@@ -24,7 +24,7 @@ from rpc.results import (
     page,
 )
 from rpc.schema import Address, Hash32, Name, PageParams, Params, make_cursor, open_cursor
-from state.context import family_ms, pause_of
+from state.context import family_ms, live_at, pause_of
 from state.tx.accounts import freeze_of
 from state.tx.money import REDEMPTIONS
 from state.tx.payouts import CONTEST, OPEN_STATUSES, Redemption, deadline_of, status_of
@@ -55,10 +55,9 @@ def _deadline(view: View, row: Redemption) -> tuple[int | None, bool]:
     freeze = freeze_of(view.reader, row.holder)
     if freeze is not None and freeze.is_on:
         return None, True
-    pause = pause_of(view.reader, REDEMPTIONS)
-    now_ms = family_ms(pause, view.clock().live_ms)
-    left_ms = deadline_of(view.reader, row, now_ms) - now_ms
-    return view.clock().live_ms + left_ms, False
+    now_ms = family_ms(pause_of(view.reader, REDEMPTIONS), view.clock().live_ms)
+    due_ms = deadline_of(view.reader, row, now_ms)
+    return live_at(view.reader, REDEMPTIONS, due_ms), False
 
 
 def _redemption_json(view: View, rid: bytes, row: Redemption, hrp: str) -> dict[str, object]:

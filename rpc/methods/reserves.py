@@ -28,7 +28,17 @@ from rpc.schema import Count, Hash32, Name, NoParams, PageParams, Params
 from state import context
 from state.tx.attestations import ATTESTATION, ATTESTATIONS
 from state.tx.gateways import standing_of
-from state.tx.issuing import CANCELLED, ISSUE, ISSUED, ISSUES, LAPSED, VETOED, WAITED, WAITING
+from state.tx.issuing import (
+    CANCELLED,
+    ISSUE,
+    ISSUED,
+    ISSUES,
+    LAPSED,
+    RESERVES,
+    VETOED,
+    WAITED,
+    WAITING,
+)
 from state.tx.money import TOTALS, Totals, totals_of
 from state.tx.periods import period_of
 from state.tx.positions import POSITION, Position
@@ -127,6 +137,9 @@ def _issue_json(view: View, issue_id: bytes, hrp: str) -> dict[str, object] | No
     row = view.reader.get(ISSUE, issue_id)
     if row is None:
         return None
+    due_live_ms = None
+    if row.status == WAITING:
+        due_live_ms = context.live_at(view.reader, RESERVES, row.due_ms)
     return {
         "issue": issue_id.hex(),
         "gateway": row.gateway,
@@ -135,7 +148,7 @@ def _issue_json(view: View, issue_id: bytes, hrp: str) -> dict[str, object] | No
         "reference": row.reference.hex(),
         "status": row.status,
         "asked_ms": row.asked_ms,
-        "due_live_ms": row.due_ms if row.status == WAITING else None,
+        "due_live_ms": due_live_ms,
         "closed_ms": row.closed_ms or None,
         "room_before": str(row.room_before),
         "room_after": str(row.room_after),

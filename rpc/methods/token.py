@@ -34,6 +34,7 @@ from rpc.schema import (
     make_cursor,
     open_cursor,
 )
+from state.context import live_at
 from state.draft import Reader
 from state.tx.gateways import GATEWAY
 from state.tx.mining import REWARDED, parts_of_order, rewarded_by
@@ -52,7 +53,14 @@ from state.tx.rewards import (
     token_now,
 )
 from state.tx.sales import ORDER
-from state.tx.tokens import PURPOSE, UNBONDING, liable_bond, token_totals_of, unbonding_id
+from state.tx.tokens import (
+    PURPOSE,
+    TOKEN_FAMILY,
+    UNBONDING,
+    liable_bond,
+    token_totals_of,
+    unbonding_id,
+)
 from state.tx.vesting import VESTING
 from state.tx.voice import voice_of
 from state.view import View
@@ -87,6 +95,11 @@ class _GatewayParams(Params):
     gateway: Name
 
 
+def _live(reader: Reader, at_ms: int) -> int | None:
+    """A time on the token's clock as live time, None for none."""
+    return live_at(reader, TOKEN_FAMILY, at_ms) if at_ms else None
+
+
 def _period_json(reader: Reader, number: int, rates: Mining) -> dict[str, object]:
     closed = reader.get(CLOSED, number)
     return {
@@ -99,8 +112,8 @@ def _period_json(reader: Reader, number: int, rates: Mining) -> dict[str, object
         "claims": str(rates.claims),
         "reviews": str(rates.reviews),
         "claimed": str(rates.claimed),
-        "review_until_live_ms": rates.review_until_ms or None,
-        "claim_until_live_ms": rates.claim_until_ms or None,
+        "review_until_live_ms": _live(reader, rates.review_until_ms),
+        "claim_until_live_ms": _live(reader, rates.claim_until_ms),
     }
 
 
@@ -133,8 +146,8 @@ async def _vesting(ctx: Context, params: _HolderParams) -> object:
                 "amount": str(row.amount),
                 "released": str(row.released),
                 "free": str(row.free_at(now_ms) - row.released),
-                "cliff_live_ms": row.cliff_ms,
-                "end_live_ms": row.end_ms,
+                "cliff_live_ms": _live(view.reader, row.cliff_ms),
+                "end_live_ms": _live(view.reader, row.end_ms),
             }
             for (_, purpose), row in view.reader.items(VESTING, params.holder)
         ]
@@ -152,7 +165,7 @@ async def _bond(ctx: Context, params: _GatewayParams) -> object:
             "bond": str(gateway.bond),
             "liable": str(liable_bond(view.reader, params.gateway)),
             "unbonding": [
-                {"amount": str(amount), "due_live_ms": due_ms}
+                {"amount": str(amount), "due_live_ms": _live(view.reader, due_ms)}
                 for due_ms, amount in (row.parts if row else ())
             ],
         }
@@ -169,7 +182,7 @@ def _sums(reader: Reader, account: bytes, number: int) -> dict[str, object]:
         "earned": str(entitled(rates, earned)),
         "claimed": str(earned.claimed),
         "claimable": str(claimable(rates, earned) if is_open else 0),
-        "claim_until_live_ms": rates.claim_until_ms or None,
+        "claim_until_live_ms": _live(reader, rates.claim_until_ms),
     }
 
 

@@ -72,6 +72,17 @@ async def test_an_attestation_from_the_end_of_a_period_to_the_room(node: DevNode
     node.ledger.close()
 
 
+async def test_gateways_come_page_by_page_like_every_list(node: DevNode) -> None:
+    wallet = Wallet(node)
+    whole = await wallet.call("gateway_list")
+    first = await wallet.call("gateway_list", limit=1)
+    second = await wallet.call("gateway_list", first["next_cursor"], 1)
+    assert [*first["items"], *second["items"]] == whole["items"]
+    assert (len(first["items"]), second["next_cursor"], whole["next_cursor"]) == (1, None, None)
+    assert (await wallet.refusal("gateway_list", cursor="00"))["code"] == -32602
+    node.ledger.close()
+
+
 async def test_an_issue_that_waits_and_is_vetoed(node: DevNode) -> None:
     wallet = Wallet(node)
     to = wallet.text(ALICE)
