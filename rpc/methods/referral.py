@@ -290,7 +290,8 @@ _FRONT: Final[dict[str, Any]] = {
 METHODS: Final = (
     Method(
         name="distributor_get",
-        summary="A distributor's figures for ever and of the last 360 days, and its level.",
+        summary="A distributor's figures for ever and of the last 360 days, its level, and the"
+        " share of the distributor's part of rewards at its volume (ppm).",
         params=_DistributorParams,
         result=obj(
             height=HEIGHT, distributor=ADDRESS, level=INT, level_bps=INT,
