@@ -33,7 +33,7 @@ from state.tx.sales import (
     order_and_shop,
     set_due,
 )
-from state.tx.shops import BPS, FIGURES, Shop, check_arbiter, figures_of
+from state.tx.shops import BPS, Shop, add_figures, check_arbiter
 
 NOT_ARBITER: Final = (218, "NOT_ARBITER")
 DISPUTED_BEFORE: Final = (219, "DISPUTED_BEFORE")
@@ -74,8 +74,7 @@ def apply_dispute(ctx: Context, fields: Fields) -> None:
     dispute = Dispute(reason, ctx.time_ms, left_ms, ASKED, 0, is_silent=False, ended_ms=0)
     ctx.draft.put(DISPUTE, order_id, dispute)
     ctx.draft.put(ORDER, order_id, order.but(status=DISPUTED, due_ms=due_ms))
-    before = figures_of(ctx.draft, order.shop)
-    ctx.draft.put(FIGURES, order.shop, before._replace(disputes=before.disputes + 1))
+    add_figures(ctx, order.shop, disputes=1)
     ctx.list_under(OF_ARBITER, order.arbiter, order_id)
     ctx.involve(shop.owner)
     ctx.involve(order.arbiter)

@@ -51,10 +51,9 @@ from state.tx.sales import (
 from state.tx.shops import (
     BPS,
     COMMISSION_BP_MAX,
-    FIGURES,
     Shop,
+    add_figures,
     count_served,
-    figures_of,
     use_vouch,
 )
 
@@ -101,16 +100,16 @@ def cancel(ctx: Context, order_id: bytes, order: Order, shop: Shop) -> None:
     ctx.draft.put(ORDER, order_id, cancelled)
     if order.has_batches:
         free_units(ctx, units_left(ctx.draft, order_id))
-    before = figures_of(ctx.draft, order.shop)
     referred = order.is_referred
-    after = before._replace(
-        cancelled=before.cancelled + 1,
-        paid=before.paid - order.total,
-        refunded=before.refunded - order.refunded,
-        referred_paid=before.referred_paid - (order.total if referred else 0),
-        referred_refunded=before.referred_refunded - (order.refunded if referred else 0),
+    add_figures(
+        ctx,
+        order.shop,
+        cancelled=1,
+        paid=-order.total,
+        refunded=-order.refunded,
+        referred_paid=-order.total if referred else 0,
+        referred_refunded=-order.refunded if referred else 0,
     )
-    ctx.draft.put(FIGURES, order.shop, after)
     ctx.involve(shop.owner)
     ctx.emit("order_cancelled", order_id, left)
     ctx.fire("refunded", order_id, left)
@@ -136,8 +135,7 @@ def complete(ctx: Context, order_id: bytes, order: Order, shop: Shop) -> None:
         status=COMPLETED, due_ms=due_ms, fee=fee, to_shop=to_shop, completed_ms=ctx.time_ms
     )
     ctx.draft.put(ORDER, order_id, completed)
-    before = figures_of(ctx.draft, order.shop)
-    ctx.draft.put(FIGURES, order.shop, before._replace(completed=before.completed + 1))
+    add_figures(ctx, order.shop, completed=1)
     ctx.involve(order.buyer)
     ctx.involve(shop.owner)
     ctx.emit("order_completed", order_id, kept, fee, commission, holdback)
@@ -157,9 +155,7 @@ def finalise(ctx: Context, order_id: bytes, order: Order, shop: Shop) -> None:
         status=FINAL, due_ms=0, to_shop=order.to_shop + holdback, closed_ms=ctx.time_ms
     )
     ctx.draft.put(ORDER, order_id, final)
-    before = figures_of(ctx.draft, order.shop)
-    after = before._replace(final=before.final + 1, final_volume=before.final_volume + order.kept)
-    ctx.draft.put(FIGURES, order.shop, after)
+    add_figures(ctx, order.shop, final=1, final_volume=order.kept)
     count_served(ctx, order.shop, (*order.country, *order.currency))
     ctx.involve(order.buyer)
     ctx.involve(shop.owner)
@@ -246,13 +242,13 @@ def pay_vouched(
 
 def count_refund(ctx: Context, order: Order, amount: int) -> None:
     """The refund in the shop's figures; `order.status` tells whether it had been final."""
-    before = figures_of(ctx.draft, order.shop)
-    after = before._replace(
-        refunded=before.refunded + amount,
-        referred_refunded=before.referred_refunded + (amount if order.is_referred else 0),
-        final_volume=before.final_volume - (amount if order.status == FINAL else 0),
+    add_figures(
+        ctx,
+        order.shop,
+        refunded=amount,
+        referred_refunded=amount if order.is_referred else 0,
+        final_volume=-amount if order.status == FINAL else 0,
     )
-    ctx.draft.put(FIGURES, order.shop, after)
 
 
 # Rulings -----------------------------------------------------------------------------------
@@ -340,11 +336,11 @@ def _divide_held(
 
 def _count_ruling(ctx: Context, order: Order, given: int, *, is_new: bool, is_lost: bool) -> None:
     """The ruling in the shop's figures; `is_new`: it completed the order."""
-    before = figures_of(ctx.draft, order.shop)
-    after = before._replace(
-        completed=before.completed + is_new,
-        refunded=before.refunded + given,
-        referred_refunded=before.referred_refunded + (given if order.is_referred else 0),
-        disputes_lost=before.disputes_lost + is_lost,
+    add_figures(
+        ctx,
+        order.shop,
+        completed=int(is_new),
+        refunded=given,
+        referred_refunded=given if order.is_referred else 0,
+        disputes_lost=int(is_lost),
     )
-    ctx.draft.put(FIGURES, order.shop, after)

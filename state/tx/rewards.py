@@ -83,7 +83,13 @@ class Earned(NamedTuple):
 
     def with_more(self, **more: int) -> Earned:
         """The same with `more` of some fields."""
-        return self._replace(**{name: getattr(self, name) + by for name, by in more.items()})
+        values = list(self)
+        for name, by in more.items():
+            values[_PLACE[name]] += by
+        return Earned._make(values)
+
+
+_PLACE: Final = {name: place for place, name in enumerate(Earned._fields)}
 
 
 class Debt(NamedTuple):

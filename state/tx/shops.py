@@ -104,11 +104,20 @@ SERVED: Final[Table[tuple[bytes, str], Served]] = Table(
     38, "orders/served", Served, pair_key(bytes_key(), text_key())
 )
 NO_FIGURES: Final = ShopFigures(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+_PLACE: Final = {name: place for place, name in enumerate(ShopFigures._fields)}
 
 
 def figures_of(reader: Reader, shop_id: bytes) -> ShopFigures:
     """The shop's figures; zeros before its first order."""
     return reader.get(FIGURES, shop_id) or NO_FIGURES
+
+
+def add_figures(ctx: Context, shop_id: bytes, **more: int) -> None:
+    """More of some of a shop's figures, or less."""
+    values = list(figures_of(ctx.draft, shop_id))
+    for name, by in more.items():
+        values[_PLACE[name]] += by
+    ctx.draft.put(FIGURES, shop_id, ShopFigures._make(values))
 
 
 def terms_now(reader: Reader, shop: Shop) -> Shop:
