@@ -83,7 +83,7 @@ async def run(home: Path, settings: Settings, keys: NodeKeys) -> None:
         node = Node(home, settings, keys)
         try:
             await node.start()
-            _calm_collector()
+            calm_collector()
             await node.wait(stop)
         finally:
             await node.stop()
@@ -590,7 +590,7 @@ class Node:
         }
 
 
-def _calm_collector() -> None:
+def calm_collector() -> None:
     """What lives as long as the node is not looked at again, and young garbage less often.
 
     Records and blocks have no cycles; the collector's walks over them cost 20 us a transaction.

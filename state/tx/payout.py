@@ -212,7 +212,7 @@ def refund_after(
     before, after = held_shares(order, order.kept), held_shares(order, order.kept - amount)
     commission = before.commission - after.commission
     holdback = before.holdback - after.holdback
-    from_shop = part_from_shop(order, amount)
+    from_shop = amount - commission - holdback  # as `part_from_shop` says
     to_shop = order.to_shop
     if from_shop < 0:
         release(ctx, FAMILY_NUMBER, order_id, HOLDBACK, owner, -from_shop)

@@ -36,6 +36,7 @@ from state.tx.claims import (
 )
 from state.tx.gateways import GATEWAY
 from state.tx.mining import do_claims, do_reviews, on_final, on_period_closed, on_refunded
+from state.tx.orders import FINAL, ORDER
 from state.tx.rewards import DEBT, EARNED, MINED, MINING, MINING_PARAMS
 from state.tx.tokens import (
     INSUFFICIENT_TOKENS,
@@ -136,6 +137,13 @@ def _check_supply(reader: Reader) -> str | None:
     return None if laid_out == totals.supply else f"the purposes add up to {laid_out}"
 
 
+def _on_refunded(ctx: Context, order_id: bytes, amount: int) -> None:
+    """Nothing has been counted of an order that is not final: mining need not look."""
+    order = ctx.draft.get(ORDER, order_id)
+    if order is not None and order.status == FINAL:
+        on_refunded(ctx, order_id, amount)
+
+
 FAMILY: Final = Family(
     number=TOKEN_FAMILY,
     name="token",
@@ -169,6 +177,6 @@ FAMILY: Final = Family(
     actions=VESTING_ACTIONS,
     declares=("voice_directed",),
     hooks={
-        "final": on_final, "refunded": on_refunded, "period_closed": on_period_closed,
+        "final": on_final, "refunded": _on_refunded, "period_closed": on_period_closed,
     },
 )  # fmt: skip
