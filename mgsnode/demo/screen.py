@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from io import TextIOWrapper
 from types import TracebackType
 from typing import IO, Final, Self
 
@@ -20,6 +21,8 @@ class Screen:
     """Phases one after the other, each with what it counts. A context manager."""
 
     def __init__(self, file: IO[str]) -> None:
+        if isinstance(file, TextIOWrapper):
+            file.reconfigure(errors="replace")  # a terminal may know fewer letters than we do
         self._console = Console(file=file, highlight=False, markup=False, emoji=False)
         self._live = self._console.is_terminal
         self._bar = Progress(

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 from fractions import Fraction
-from io import StringIO
+from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -515,6 +515,14 @@ def test_an_amount_is_shown_exactly_on_either_side_of_zero(micro: int, text: str
 )
 def test_a_name_from_a_file_is_shown_short_and_changes_no_terminal(name: str, shown: str) -> None:
     assert short(name) == shown
+
+
+def test_a_terminal_that_knows_fewer_letters_is_shown_others() -> None:
+    raw = BytesIO()
+    with Screen(TextIOWrapper(raw, encoding="ascii", write_through=True)) as screen:
+        screen.phase("orders", 1)
+        screen.table("leaders", [("客", "1")])
+    assert raw.getvalue().startswith(b"orders ?\n") and b"1" in raw.getvalue()
 
 
 def test_on_a_terminal_of_80_columns_counts_and_times_of_the_phases_are_seen(
