@@ -26,6 +26,9 @@ from rpc.results import (
 )
 from rpc.schema import Address, Hash32, PageParams, Params
 from state.context import live_at
+from state.draft import Reader
+from state.tx.batches import BATCH
+from state.tx.bindings import PARTNER
 from state.tx.community import (
     ALL_COMMUNITIES,
     ALL_POSTS,
@@ -37,6 +40,7 @@ from state.tx.community import (
     POSTS_IN,
     POSTS_OF,
     Community,
+    Post,
     is_member,
 )
 from state.tx.demand import (
@@ -53,6 +57,7 @@ from state.tx.demand import (
     open_of,
 )
 from state.tx.moderation import moderation_of
+from state.tx.orders import ORDER
 from state.view import View
 
 _Slug = Annotated[str, Field(pattern="^[a-z0-9]+(-[a-z0-9]+)*$", max_length=32)]
@@ -99,6 +104,14 @@ class _BackerParams(PageParams):
     positions: ClassVar[tuple[str, ...]] = ("account", "cursor", "limit")
 
 
+def _is_distributor(reader: Reader, row: Post) -> bool:
+    """Whether the author has ever joined a shop whose lines or batches the post speaks of."""
+    orders = [reader.get(ORDER, order_id) for order_id, _ in row.lines]
+    batches = [reader.get(BATCH, batch_id) for batch_id in row.batches]
+    shops = dict.fromkeys(found.shop for found in (*orders, *batches) if found is not None)
+    return any(reader.get(PARTNER, (row.author, shop)) is not None for shop in shops)
+
+
 def _post_json(view: View, post_id: bytes, hrp: str) -> dict[str, object]:
     row = view.reader.get(POST, post_id)
     assert row is not None, "what is listed is never removed"
@@ -114,6 +127,7 @@ def _post_json(view: View, post_id: bytes, hrp: str) -> dict[str, object]:
         "hidden": moderation.hidden or None,
         "reports": moderation.reports,
         "disclosure": row.disclosure,
+        "is_distributor": _is_distributor(view.reader, row),
         "lines": [{"order": order.hex(), "line": line} for order, line in row.lines],
         "batches": [batch.hex() for batch in row.batches],
         "scene": row.scene,
@@ -278,7 +292,7 @@ async def _backer(ctx: Context, params: _BackerParams) -> object:
 _POST: Final[dict[str, Any]] = {
     "post": HASH, "author": ADDRESS, "community": nullable(HASH), "text": TEXT,
     "content": nullable(HASH), "link": TEXT, "hidden": nullable(TEXT), "reports": INT,
-    "disclosure": TEXT,
+    "disclosure": TEXT, "is_distributor": BOOL,
     "lines": array(obj(order=HASH, line=INT)), "batches": array(HASH), "scene": TEXT,
     "posted_ms": TIME_MS, "led": INT, "led_final": INT,
 }  # fmt: skip
@@ -299,7 +313,7 @@ METHODS: Final = (
         params=_PostsParams,
         result=page(obj(**_POST)),
         run=_posts,
-        cost=10,
+        cost=20,
     ),
     Method(
         name="community_get",

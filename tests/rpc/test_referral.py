@@ -91,6 +91,13 @@ async def test_a_sale_from_the_first_look_to_the_export(wallet: Wallet) -> None:
     )  # fmt: skip
     assert (await wallet.call("partner_list", shop=shop))["items"] == [partner]
 
+    for author in (CAROL, BOB):  # what the chain knows of a post's author, whatever it says
+        lines = [{"order": order, "line": 0}]
+        fields = {"text": "Good.", "disclosure": "none", "lines": lines, "batches": []}
+        await ok(wallet, author, "post_write", **fields)
+        (said,) = (await wallet.call("post_list", author=wallet.text(author)))["items"]
+        assert said["is_distributor"] == (author is CAROL)
+
     (sale,) = (await wallet.call("referral_list"))["items"]
     assert (sale["depth"], sale["status"], sale["commission"], sale["paid"], sale["kept"]) == (
         1, "earned", "1000000", "1000000", "5000000",
