@@ -242,10 +242,14 @@ def numbered_id(what: bytes, number: int) -> bytes:
 
 
 def check_voice(reader: Reader, holders: Sequence[tuple[bytes, Voice]]) -> str | None:
-    """The law: each reserve covers what all accounts can still direct of it."""
+    """The law: each reserve covers what all accounts can still direct of it, and nobody has used
+    less than nothing of a grant.
+    """
     now_ms = token_now(reader)
     left: dict[int, int] = {}
-    for holder, _ in holders:
+    for holder, voice in holders:
+        if any(min(granted, used) < 0 for _, granted, used in voice.grants):
+            return f"voice of {holder.hex()} has a grant below nothing"
         for until_ms, granted, used in voice_of(reader, holder, now_ms).grants:
             left[until_ms] = left.get(until_ms, 0) + max(0, granted - used)
     for until_ms, amount in left.items():

@@ -38,7 +38,8 @@ STEPS = int(os.environ.get("MGS_LAW_STEPS", "30"))
 EXAMPLES = int(os.environ.get("MGS_LAW_EXAMPLES", "15"))
 BUYERS = st.sampled_from([ALICE, BOB, CAROL])
 ANYONE = [ALICE, BOB, CAROL, DAVE, SELLER]
-PRICES = st.lists(st.integers(1, 40 * DOLLAR), min_size=1, max_size=3)
+CRUMBS = st.sampled_from([1, 9, 999])  # fees of 1, 1 and 5 micro-dollars: parts round to nothing
+PRICES = st.lists(st.one_of(CRUMBS, st.integers(1, 40 * DOLLAR)), min_size=1, max_size=3)
 
 
 class Rewards(RuleBasedStateMachine):
@@ -52,11 +53,12 @@ class Rewards(RuleBasedStateMachine):
         beta=st.sampled_from([0, 1, 4_000, 5_000]),
         price=st.sampled_from([1_000, 99_991, 100_000, 10**12]),
         ppm=st.sampled_from([0, 1, 475, 2_000]),
+        voice_ms=st.sampled_from([45_000, 900_000]),  # a ninth of it: less and more than a period
     )
-    def begin(self, beta: int, price: int, ppm: int) -> None:
+    def begin(self, beta: int, price: int, ppm: int, voice_ms: int) -> None:
         self.w, self.others, self.shop = economy(
             mining_beta_bps=beta, mining_price_ref=price, mining_emission_ppm=ppm,
-            voice_ms=45_000, mining_review_ms=60_000, mining_claim_ms=120_000, period_ms=20_000,
+            voice_ms=voice_ms, mining_review_ms=60_000, mining_claim_ms=120_000, period_ms=20_000,
             order_fee_minimum=0,
         )  # fmt: skip
         self.orders: list[bytes] = []
@@ -248,6 +250,8 @@ def test_a_law_notices_voice_and_claims_that_nothing_covers() -> None:
     until, granted, used = row.grants[0]
     w.draft.put(VOICE, ALICE.address, row._replace(grants=((until, granted + 10**6, used),)))
     assert any("can be directed" in line for line in w.broken_laws())
+    w.draft.put(VOICE, ALICE.address, row._replace(grants=((until, granted, -1),)))
+    assert any("a grant below nothing" in line for line in w.broken_laws())
     w = history()
     key, earned = next(item for item in w.draft.items(EARNED) if item[1].claimed)
     w.draft.put(EARNED, key, earned.with_more(claimed=1))
