@@ -28,9 +28,12 @@ from state.fields import (
     gateway_name,
 )  # fmt: skip
 from state.table import Table, bytes_key
-from state.tx.accounts import ACCOUNT_FROZEN, account_of, is_frozen
+from state.tx.accounts import ACCOUNT_FROZEN, account_of, is_frozen, is_linked
+from state.tx.control import ROLE_LINKED
 from state.tx.gateways import (
     ACTIVE,
+    ARBITER,
+    ATTESTOR,
     GATEWAY,
     LEAVING,
     LEFT,
@@ -40,6 +43,7 @@ from state.tx.gateways import (
     Gateway,
     Operator,
     chain_of,
+    listed,
 )  # fmt: skip
 from state.tx.seats import (
     active_of,
@@ -198,6 +202,9 @@ def _why_not_join(ctx: Context, args: Fields) -> Fault | None:
             return OWNER_TAKEN, {"gateway": name}
     if ctx.draft.get(OPERATOR, join.operator) is not None:
         return OPERATOR_TAKEN, {}
+    for role in (ATTESTOR, ARBITER):  # as `name_role` asks the other way round
+        if is_linked(ctx.draft, join.operator, *listed(ctx.draft, role)):
+            return ROLE_LINKED, {"role": role}
     if len(seats_of(ctx.draft)) >= VALIDATORS_MAX:
         return TOO_MANY_GATEWAYS, {"highest": VALIDATORS_MAX}
     if is_frozen(ctx.draft, join.operator):

@@ -462,6 +462,14 @@ def propose_an_operator_as_attestor(w: World) -> Transaction:
     return propose(w, "name_role", ("attestor", OP2.address, True))
 
 
+@scenario("governance", "ROLE_LINKED")
+def propose_a_join_of_who_is_an_attestor(w: World) -> Transaction:
+    w.block()
+    attestor = Person("attestor0")
+    grant(w, attestor, 10_000 * DOLLAR)
+    return propose(w, "join", join_args(w, operator=attestor.address))
+
+
 @scenario("governance", "FAMILY_PAUSED")
 def transfer_while_the_dollar_is_paused(w: World) -> Transaction:
     done(w, "pause", ("dollar",))
