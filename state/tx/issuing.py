@@ -128,7 +128,7 @@ def apply_issue(ctx: Context, fields: Fields) -> None:
         due_ms=ctx.now(RESERVES) + ctx.params["issue_delay_ms"] if waits else 0,
         closed_ms=0 if waits else ctx.time_ms,
         room_before=room,
-        room_after=found.limit - after.owed - after.waiting,
+        room_after=room + found.owed + found.waiting - after.owed - after.waiting,
         vetoed_by="",
         reason="",
     )
