@@ -23,17 +23,11 @@ from mgsnode.base.limits import CODEC_DEPTH_MAX, CODEC_ITEMS_MAX, INT_MAX, INT_M
 Value: TypeAlias = "int | bool | str | bytes | Sequence[Value]"
 
 
-# One packer for all: `pack` never lets go of the interpreter lock, so calls cannot mix.
-_packb: Callable[[object], bytes] = msgpack.Packer().pack
-
-
-def encode(value: Value) -> bytes:
-    """The canonical bytes of `value`.
-
-    What is encoded is made by us and not checked here, on the hottest path: an integer beyond
-    64 bits raises OverflowError, a stray float or None only when `decode` refuses it.
-    """
-    return _packb(value)
+# `encode(value)`: the canonical bytes of a value. What is encoded is made by us and not checked
+# here, on the hottest path: an integer beyond 64 bits raises OverflowError, a stray float or None
+# only when `decode` refuses it. One packer for all, called as it is: `pack` never lets go of the
+# interpreter lock, so calls cannot mix.
+encode: Callable[[Value], bytes] = msgpack.Packer().pack
 
 
 def _no_map(_pairs: object) -> NoReturn:
@@ -80,7 +74,7 @@ def decode_shaped(raw: bytes, *, bytes_max: int) -> Value:
     except (ValueError, msgpack.UnpackException, RecursionError):
         # msgpack's StackError, FormatError, ExtraData and UnicodeDecodeError are ValueErrors.
         raise Malformed("not canonical MessagePack") from None
-    if _packb(value) != raw:
+    if encode(value) != raw:
         raise Malformed("not the canonical spelling")
     return value  # type: ignore[no-any-return]  # msgpack returns Any; the caller looks
 

@@ -30,7 +30,7 @@ from state.fields import Amount, Hash32, Int, Struct, gateway_name
 from state.registry import EventSpec, Kind
 from state.table import Table, int_key, pair_key, text_key
 from state.tx.accounts import is_linked
-from state.tx.gateways import GATEWAY, LEAVING, operated_by, stop_issuing
+from state.tx.gateways import GATEWAY, LEAVING, Gateway, operated_by, stop_issuing
 from state.tx.payouts import Redemption, operator_of, owner_of
 from state.tx.periods import period_of
 from state.tx.positions import POSITION, Position
@@ -94,10 +94,13 @@ def credit_of(reader: Reader, params: Params, name: str) -> int:
     return max(params["credit_floor"], row.amount if row else 0)
 
 
-def check_credit(ctx: Context, name: str, position: Position, amount: int) -> None:
+def check_credit(
+    ctx: Context, name: str, gateway: Gateway, position: Position, amount: int
+) -> None:
     """`CREDIT_EXHAUSTED` unless the gateway must take a redemption of `amount`."""
     left = position.position - position.asks - amount
-    if left < 0 and left < -credit_of(ctx.draft, ctx.params, name):
+    floor = 0 if gateway.status == LEAVING else ctx.params["credit_floor"]
+    if left < -floor and left < -credit_of(ctx.draft, ctx.params, name):
         raise Rejected(CREDIT_EXHAUSTED, gateway=name)
 
 

@@ -296,15 +296,15 @@ def burn_all(ctx: Context, family: int, object_id: bytes, purpose: int, to: byte
     """
     hold = ctx.draft.get(HOLD, (family, object_id))
     assert hold is not None, "a hold was not asked for before it was burned"
-    burned = dict(hold.parts)[purpose]
-    total = sum(amount for _, amount in hold.parts)
+    others = dict(hold.parts)
+    burned = others.pop(purpose)
+    freed = sum(others.values())
     ctx.draft.delete(HOLD, (family, object_id))
-    if total > burned:
-        _add(ctx, to, total - burned)
-    _add_totals(ctx, burned=burned, balances=total - burned, holds=-total, family=family)
-    for other, amount in hold.parts:
-        if other != purpose:
-            ctx.emit("dollar_released", object_id, other, to, amount)
+    if freed:
+        _add(ctx, to, freed)
+    _add_totals(ctx, burned=burned, balances=freed, holds=-burned - freed, family=family)
+    for other, amount in others.items():
+        ctx.emit("dollar_released", object_id, other, to, amount)
 
 
 def collect_fees(ctx: Context, fees: int) -> None:

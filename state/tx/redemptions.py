@@ -151,7 +151,7 @@ def apply_redeem(ctx: Context, fields: Fields) -> None:
     ask_fee = params["ask_fee"]
     check_balance(ctx.draft, ctx.sender, amount + ask_fee)
     position = position_of(ctx.draft, name)
-    check_credit(ctx, name, position, amount)
+    check_credit(ctx, name, gateway, position, amount)
     if position.asked + amount > ASKED_MAX:
         raise Rejected(SUPPLY_LIMIT)
     # From here on nothing can fail.
