@@ -428,7 +428,7 @@ def _run(*, quick: bool) -> dict[str, object]:
     folder = Path(tempfile.mkdtemp(prefix="mgs-bench-"))
     try:
         bench = _Bench(folder / "store", 2_000 if quick else 10_000)
-        dollar, ratios = _in_turn(bench, 5 if quick else 9)
+        dollar, ratios = _in_turn(bench, 9 if quick else 15)
         transfer = dollar["dollar_transfer"]
         without_trie = round(sum(transfer[name] for name in ("execute", "encode", "roots")), 1)
         result: dict[str, object] = {

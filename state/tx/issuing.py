@@ -72,8 +72,8 @@ class Issue(NamedTuple):
     closed_ms: int  # block time, 0 while waiting
     room_before: int  # when the dollars came into being; until then, when it was asked
     room_after: int
-    vetoed_by: str  # a gateway; stays if a proposal has carried it
-    reason: str  # of the veto, or why it lapsed
+    vetoed_by: str = ""  # a gateway; stays if a proposal has carried it
+    reason: str = ""  # of the veto, or why it lapsed
 
 
 class Barred(NamedTuple):
@@ -118,19 +118,11 @@ def apply_issue(ctx: Context, fields: Fields) -> None:
         after = change_position(ctx, name, waiting=amount)
     else:
         after = change_position(ctx, name, issued=amount, at_once=amount)
+    status, closed_ms = (WAITING, 0) if waits else (ISSUED, ctx.time_ms)
+    due_ms = ctx.now(RESERVES) + ctx.params["issue_delay_ms"] if waits else 0
+    room_after = room + found.owed + found.waiting - after.owed - after.waiting
     issue = Issue(
-        gateway=name,
-        to=to,
-        amount=amount,
-        reference=reference,
-        status=WAITING if waits else ISSUED,
-        asked_ms=ctx.time_ms,
-        due_ms=ctx.now(RESERVES) + ctx.params["issue_delay_ms"] if waits else 0,
-        closed_ms=0 if waits else ctx.time_ms,
-        room_before=room,
-        room_after=room + found.owed + found.waiting - after.owed - after.waiting,
-        vetoed_by="",
-        reason="",
+        name, to, amount, reference, status, ctx.time_ms, due_ms, closed_ms, room, room_after
     )
     ctx.draft.put(ISSUE, ctx.object_id, issue)
     ctx.list_under(ISSUES, name.encode(), ctx.object_id)

@@ -57,9 +57,9 @@ class Redemption(NamedTuple):
     ruling_ms: int
     period: int  # in which it was asked
     asked_ms: int  # block time
-    closed_ms: int  # block time, 0 while open
-    reference: bytes  # of the payment, empty before it
-    reason: str  # of a refusal
+    closed_ms: int = 0  # block time, 0 while open
+    reference: bytes = b""  # of the payment, empty before it
+    reason: str = ""  # of a refusal
 
 
 class Contest(NamedTuple):

@@ -158,28 +158,14 @@ def apply_redeem(ctx: Context, fields: Fields) -> None:
     rid = ctx.object_id
     now_ms = ctx.now(REDEMPTIONS)
     due_ms = now_ms + params["redeem_deadline_ms"]
+    deposit = min(amount * params["contest_deposit_bps"] // 10_000, params["contest_deposit"])
+    stood_ms, parked = frozen_ms(ctx.draft, ctx.sender, now_ms), False
+    # By place: twenty names would cost as much as writing two rows.
     redemption = Redemption(
-        holder=ctx.sender,
-        gateway=name,
-        amount=amount,
-        ask_fee=ask_fee,
-        deposit=min(amount * params["contest_deposit_bps"] // 10_000, params["contest_deposit"]),
-        currency=currency,
-        payout_hash=payout_hash,
-        quote=quote_id,
-        fiat=fiat,
-        status=PENDING,
-        due_ms=due_ms,
-        stood_ms=frozen_ms(ctx.draft, ctx.sender, now_ms),
-        parked=False,
-        contest_ms=params["contest_ms"],
-        ruling_ms=params["ruling_ms"],
-        period=period_of(ctx.draft).number,
-        asked_ms=ctx.time_ms,
-        closed_ms=0,
-        reference=b"",
-        reason="",
-    )
+        ctx.sender, name, amount, ask_fee, deposit, currency, payout_hash, quote_id, fiat, PENDING,
+        due_ms, stood_ms, parked, params["contest_ms"], params["ruling_ms"],
+        period_of(ctx.draft).number, ctx.time_ms,
+    )  # fmt: skip
     ctx.draft.put(REDEMPTION, rid, redemption)
     ctx.draft.put(OPEN, (ctx.sender, rid), Open())
     ctx.schedule(due_ms, rid, REDEMPTIONS)

@@ -90,9 +90,7 @@ def _apply_genesis(ctx: Context, genesis: Genesis) -> None:
             raise ConfigError(
                 f"genesis: gateways[{index}].attested: the dollars of {name} go beyond it"
             )
-        issue = Issue(
-            name, b"", issued, genesis.hash, ISSUED, now, 0, now, after + issued, after, "", ""
-        )
+        issue = Issue(name, b"", issued, genesis.hash, ISSUED, now, 0, now, after + issued, after)
         ctx.draft.put(ISSUE, genesis_issue_id(name), issue)
 
 

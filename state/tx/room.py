@@ -144,14 +144,9 @@ def room_of(reader: Reader, params: Params, name: str, time_ms: int) -> Room:
     counted = derive_counted(
         reader, reserve, name, needed=params["attestors_needed"], time_ms=time_ms
     )
+    gone = position.fiat_out - counted.fiat_out
+    announced = announced_after(reserve, counted.instant_ms)
     return Room(
-        attested=counted.amount,
-        instant_ms=counted.instant_ms,
-        until_ms=counted.until_ms,
-        gone=position.fiat_out - counted.fiat_out,
-        announced=announced_after(reserve, counted.instant_ms),
-        ratio_bps=params["reserve_ratio_bps"],
-        cap=gateway.cap,
-        owed=position.owed,
-        waiting=position.waiting,
-    )
+        counted.amount, counted.instant_ms, counted.until_ms, gone, announced,
+        params["reserve_ratio_bps"], gateway.cap, position.owed, position.waiting,
+    )  # fmt: skip
