@@ -22,11 +22,13 @@ from rpc.results import (
     page,
 )
 from rpc.schema import Address, Hash32, PageParams, Params
+from state.context import live_at
 from state.draft import Reader
 from state.tx.accounts import RECRUITED
 from state.tx.bindings import (
     AGREEMENT,
     BINDING,
+    FAMILY_NUMBER,
     PARTNER,
     Campaign,
     campaign_of,
@@ -133,6 +135,11 @@ async def _distributor(ctx: Context, params: _DistributorParams) -> object:
         }
 
 
+def _live(reader: Reader, at_ms: int) -> int:
+    """A time to come on the family's clock as live time."""
+    return live_at(reader, FAMILY_NUMBER, at_ms)
+
+
 def _agreement_json(reader: Reader, who: bytes, shop_id: bytes) -> dict[str, object] | None:
     row = reader.get(AGREEMENT, (who, shop_id))
     if row is None:
@@ -142,7 +149,7 @@ def _agreement_json(reader: Reader, who: bytes, shop_id: bytes) -> dict[str, obj
         "terms": row.terms.hex(),
         "notice_ms": row.notice_ms,
         "coming_share_bp": row.next_share_bp if coming else None,
-        "coming_from_live_ms": row.next_from_ms if coming else None,
+        "coming_from_live_ms": _live(reader, row.next_from_ms) if coming else None,
     }
 
 
@@ -199,7 +206,7 @@ async def _binding(ctx: Context, params: _BindingParams) -> object:
             "share_bp": row.share_bp,
             "campaign": row.campaign.hex() or None,
             "made_live_ms": row.made_ms,
-            "until_live_ms": row.until_ms,
+            "until_live_ms": _live(view.reader, row.until_ms),
             "expired": family_now(view.reader) >= row.until_ms,
         }
 
@@ -228,7 +235,7 @@ async def _program(ctx: Context, params: _ShopParams) -> object:
             "distributors": program.distributors,
             "campaign": _campaign_json(view.reader, program.campaign_at(now_ms)),
             "coming": _campaign_json(view.reader, coming) if coming else None,
-            "coming_from_live_ms": program.next_from_ms if coming else None,
+            "coming_from_live_ms": _live(view.reader, program.next_from_ms) if coming else None,
         }
 
 
