@@ -56,12 +56,15 @@ CLAIM_MS, WINDOW_MS = 150_000, 200_000
 class Sale:
     """The world in which it happens; what each has paid in fees of transactions is counted."""
 
-    def __init__(self) -> None:
+    def __init__(self, back: dict[str, Any] | None = None) -> None:
+        """`back`: what the shop refunds before it is final, by when."""
+        self.back = back or {}
         params = {
             "refer_depth": 2, "refer_second_bps": 1_000, "mining_claim_ms": CLAIM_MS,
             "mining_review_ms": CLAIM_MS, "voice_ms": 900_000,
         }  # fmt: skip
-        self.w = World(make_genesis(funded=EVERYBODY, arbiters=[ARBITER], params=params))
+        funded = [*EVERYBODY, ARBITER]
+        self.w = World(make_genesis(funded=funded, arbiters=[ARBITER], params=params))
         self.fees: Counter[str] = Counter()
         self.other = open_shop(self.w, name="Other", **SHORT)
         self.shop = open_shop(self.w, commission=1_000, holdback=2_000, **SHORT)
@@ -106,9 +109,16 @@ class Sale:
             ALICE, "order_pay", self.shop, lines, (CAROL.address,), (self.demand,), (self.post,),
             ("FR",), ("EUR",),
         )  # fmt: skip
+        self._give_back("paid", order)
         self.do(SELLER, "order_ship", order, "")
+        self._give_back("shipped", order)
         reviews = [self.do(ALICE, "review_write", *opinion(order, line=0, rating=5))]
         self.do(ALICE, "order_complete", order)
+        self._give_back("completed", order)
+        if "disputed" in self.back:
+            self.do(ALICE, "order_dispute", order, "late")
+            self._give_back("disputed", order)
+            self.do(ARBITER, "order_rule", order, 0)
         reviews.append(self.do(ALICE, "review_write", *opinion(order, line=1, rating=4)))
         w.pass_ms(SHORT["window"])
         reviews.append(self.do(ALICE, "review_write", *opinion(order, line=2, rating=1)))
@@ -116,6 +126,10 @@ class Sale:
         self.mined = w.draft.get(MINED, order)
         self.period = close_period(w)
         return order
+
+    def _give_back(self, when: str, order: bytes) -> None:
+        if when in self.back:
+            self.do(SELLER, "order_refund", order, self.back[when], "back")
 
     def claim(self) -> None:
         for who in EVERYBODY:
@@ -288,3 +302,62 @@ def test_a_sale_undone_after_its_claims_and_its_360_days_are_over(
     mining = mining_of(s.w.draft, s.period)
     assert (mining.claims, mining.reviews) == (0, 0)
     assert token_totals_of(s.w.draft).reserved == reserved  # voice alone, until its own end
+
+
+@pytest.mark.parametrize("when", ["paid", "shipped", "completed", "disputed", "final", "claimed"])
+def test_a_line_that_comes_back_at_any_time_leaves_the_same_but_for_the_fee(when: str) -> None:
+    """Ten dollars of the hundred. Before completion the network's fee is on what is left; after
+    final the commission was paid and is owed; the rest of every book is the same.
+    """
+    back = ((2, 2),)
+    s = Sale({when: back})
+    if when == "claimed":
+        s.claim()
+    if when in ("final", "claimed"):
+        s.refund((back,))
+    reader, is_late = s.w.draft, when in ("final", "claimed")
+    fee = FEE * 9 // 10 if when in ("paid", "shipped") else FEE
+    commission = (10 if is_late else 9) * DOLLAR
+    assert s.dollars() == {
+        "alice": 3 * DOLLAR - TOTAL * 9 // 10, "bob": 0,
+        "seller": TOTAL * 9 // 10 - fee - commission,
+        "carol": commission * 9 // 10, "dave": commission // 10,
+    }  # fmt: skip
+    order, mined = reader.get(ORDER, s.order), reader.get(MINED, s.order)
+    assert order is not None and mined is not None
+    assert (order.status, order.kept, order.fee) == ("final", TOTAL * 9 // 10, fee)
+    assert mined.fee == FEE * 9 // 10
+    figures = figures_of(reader, s.shop)
+    assert (figures.refunded, figures.referred_refunded) == (TOTAL // 10, TOTAL // 10)
+    assert (figures.final, figures.final_volume) == (1, TOTAL * 9 // 10)
+    for who, stands in ((CAROL, 8_100_000), (DAVE, 900_000)):
+        row = reader.get(PARTNER, (who.address, s.shop))
+        assert row is not None and row.promised == 0
+        assert row.accrued - row.reversed == row.paid - row.owed == stands
+        assert row.owed == (stands // 9 if is_late else 0)
+    assert [used.amount for _, used in reader.items(USED)] == [9 * DOLLAR]
+    growth = reader.get(GROWTH, CAROL.address)
+    assert growth is not None
+    assert growth[1:] == (
+        1, 1, TOTAL * 9 // 10, TOTAL // 10, 1, 1, TOTAL * 9 // 10, TOTAL, TOTAL // 10,
+    )  # fmt: skip
+    # The share is that of the counted volume when it became final: 100 or 90 dollars.
+    share = 450_000 if is_late else 445_000
+    assert mined.share_ppm == share
+    f = FEE * 9 // 10
+    row_of = {who: earned_of(reader, who.address, s.period) for who in EVERYBODY}
+    assert [row_of[ALICE][i] for i in (0, 3, 5)] == [f, f * 775 // 1_000, f]
+    assert (row_of[SELLER].shop, row_of[CAROL].distributor) == (f, f * share // 1_000_000)
+    assert (row_of[BOB].led, row_of[BOB].voice, row_of[DAVE]) == (f, DIRECTED, NOTHING)
+    assert granted_90(reader, ALICE.address) == VOICE + VOICE * 9 // 10
+    # A line of which nothing is left praises nothing; this one complains.
+    weights = [r.counted for each in s.reviews if (r := reader.get(REVIEW, each)) is not None]
+    # One ruled upon is final before the second review: two shops have served its author by then.
+    second = 7_500_000 if when == "disputed" else 3_750_000
+    assert weights == [12_500_000, second, 1_250_000]
+    if when == "claimed":
+        entitled = {ALICE: 540_000 + 209_250, SELLER: 360_000, CAROL: 202_500, BOB: 18_000}
+        paid = {ALICE: BUYER + REVIEWER, SELLER: SHOP, CAROL: DISTRIBUTOR, BOB: LEADER}
+        for who, was in paid.items():
+            assert debt_of(reader, who.address) == was - entitled[who]
+    assert s.w.broken_laws() == []
