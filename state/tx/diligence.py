@@ -9,7 +9,8 @@ of it, of at least five holders who are not linked, stops it for a period.
 
 *Strikes*: who neither pays nor refuses in time, or claims a payment and loses the contest, loses a
 part of its bond in proportion to the amount, half to the holder and half to the mining pool.
-1. A period takes at most `strike_bond_bps` of the bond as it was at the period's first failure.
+1. A period takes at most `strike_bond_bps` of the bond as it was at the period's first failure,
+   what of it is on its way back included: or who means to fail would unbond first.
 2. A period gives at most one strike, and only once the failures of holders who are not linked to
    the gateway come to `strike_minimum` in it: one lost crumb is no strike.
 3. A holder linked to the gateway gets nothing of the bond and gives no strike: an operator cannot
@@ -34,7 +35,7 @@ from state.tx.gateways import GATEWAY, LEAVING, Gateway, operated_by, stop_issui
 from state.tx.payouts import Redemption, operator_of, owner_of
 from state.tx.periods import period_of
 from state.tx.positions import POSITION, Position
-from state.tx.tokens import slash_bond
+from state.tx.tokens import liable_bond, slash_bond
 
 CREDIT_EXHAUSTED: Final = (1508, "CREDIT_EXHAUSTED")
 
@@ -63,7 +64,7 @@ class Strikes(NamedTuple):
 
     number: int
     period: int
-    bond: int  # at the period's first failure, micro-MGS
+    bond: int  # what it answered with at the period's first failure, micro-MGS
     cut: int  # of it, in the period
     failed: int  # micro-dollars of holders not linked to it, in the period
     struck: bool  # the period has its strike
@@ -176,16 +177,15 @@ def on_stop_cleared(ctx: Context, name: str, why: str) -> None:
 def fail(ctx: Context, rid: bytes, row: Redemption) -> None:
     """The gateway failed its holder: it loses a part of its bond, and may have earned a strike."""
     name, period = row.gateway, period_of(ctx.draft).number
-    gateway = ctx.draft.get(GATEWAY, name)
-    assert gateway is not None
+    liable = liable_bond(ctx.draft, name)
     strikes = strikes_of(ctx.draft, name)
     if strikes.period != period:
-        strikes = Strikes(strikes.number, period, gateway.bond, 0, 0, struck=False)
+        strikes = Strikes(strikes.number, period, liable, 0, 0, struck=False)
     is_own = is_linked(ctx.draft, row.holder, operator_of(ctx.draft, row))
     share_bps, full = ctx.params["strike_bond_bps"], ctx.params["strike_full"]
     share = strikes.bond * share_bps * min(row.amount, full) // (_BPS * full)
     left = strikes.bond * share_bps // _BPS - strikes.cut
-    cut = max(0, min(share, left, gateway.bond))
+    cut = max(0, min(share, left, liable))
     slash_bond(ctx, name, cut, owner_of(ctx.draft, row), 0 if is_own else cut // 2)
     failed = strikes.failed + (0 if is_own else row.amount)
     strikes = strikes._replace(cut=strikes.cut + cut, failed=failed)

@@ -21,7 +21,7 @@ from state.tx.payouts import CONTEST, OPEN, REDEMPTION, SWEEP, SWEEP_STEP, Redem
 from state.tx.periods import period_of
 from state.tx.positions import ASKED_MAX, POSITION, position_of
 from state.tx.quotes import CURRENT, QUOTE
-from state.tx.tokens import token_totals_of
+from state.tx.tokens import liable_bond, token_totals_of
 from tests.state.scenarios.base import ALICE, ARBITER, BOB, OP0, OP1, SELLER, fund, set_bond
 from tests.state.scenarios.compliance import CASE, OFFICER, freeze
 from tests.state.scenarios.governance import done
@@ -319,6 +319,20 @@ def test_a_gateway_that_ignores_everyone_loses_a_bounded_part_and_is_stopped_in_
     lost = BOND - bond(w)
     got = sum(tokens(w, person) for person in some)
     assert lost // 2 - 12 <= got <= lost // 2  # each half floors for itself
+    assert w.broken_laws() == []
+
+
+def test_abuse_a_gateway_unbonds_before_it_ignores_everyone() -> None:
+    """What is on its way back answers like the bond, for failures as for evidence and defaults."""
+    w = make_world(bond_minimum=0)
+    some = crowd(w, 4, 25_000)
+    for person in some:
+        ask(w, person, 12_500)
+    assert w.do(OP1, "token_unbond", BOND - 1).code == 0
+    w.pass_ms(10 * MINUTE_MS)
+    assert liable_bond(w.draft, "g1") == BOND - BOND * 5 // 100
+    assert bond(w) == 0
+    assert sum(tokens(w, person) for person in some) == BOND * 5 // 100 // 2
     assert w.broken_laws() == []
 
 
