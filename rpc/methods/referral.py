@@ -148,6 +148,7 @@ def _agreement_json(reader: Reader, who: bytes, shop_id: bytes) -> dict[str, obj
     return {
         "terms": row.terms.hex(),
         "notice_ms": row.notice_ms,
+        "campaign": row.campaign.hex() or None,
         "coming_share_bp": row.next_share_bp if coming else None,
         "coming_from_live_ms": _live(reader, row.next_from_ms) if coming else None,
     }
@@ -280,7 +281,7 @@ _LEVEL: Final = obj(
 _PARTNER: Final = obj(
     distributor=ADDRESS, shop=HASH, joined_ms=TIME_MS, recruiter=nullable(ADDRESS), share_bp=INT,
     agreement=nullable(
-        obj(terms=HASH, notice_ms=INT, coming_share_bp=nullable(INT),
+        obj(terms=HASH, notice_ms=INT, campaign=nullable(HASH), coming_share_bp=nullable(INT),
             coming_from_live_ms=nullable(TIME_MS))
     ),
     promised=AMOUNT, accrued=AMOUNT, reversed=AMOUNT, paid=AMOUNT, owed=AMOUNT,

@@ -3,8 +3,9 @@
 Law: a binding is of one buyer at one shop, to somebody who has joined it; the first that has not
 expired stays; it keeps the share and the campaign under which it was made. So nothing that a shop
 changes later reaches work already done: a cut of an agreed share and new campaign terms hold only
-after a notice, and then for new bindings alone. All times here run on the family's own clock.
-Part of the referral family; it moves no money.
+after a notice, and then for new bindings alone. An agreement keeps the campaign under which it was
+signed: a cap would be a cut without the notice agreed. All times here run on the family's own
+clock. Part of the referral family; it moves no money.
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ class Agreement(NamedTuple):
     notice_ms: int
     next_share_bp: int  # the share from `next_from_ms` on
     next_from_ms: int  # 0: no cut is announced
+    campaign: bytes  # in force when it was signed, for all bindings under it; empty: none
 
     def share_at(self, now_ms: int) -> int:
         """The share of a binding made at this time."""
@@ -135,12 +137,17 @@ def campaign_of(reader: Reader, campaign: bytes) -> Campaign:
     return row
 
 
+def _agreement_of(reader: Reader, distributor: bytes, shop_id: bytes) -> Agreement | None:
+    partner = reader.get(PARTNER, (distributor, shop_id))
+    if partner is None or not partner.agreed:
+        return None
+    return reader.get(AGREEMENT, (distributor, shop_id))
+
+
 def share_of(reader: Reader, distributor: bytes, shop_id: bytes, now_ms: int) -> int:
     """The share in basis points of a binding made now: as agreed, else as the shop's terms say."""
-    partner = reader.get(PARTNER, (distributor, shop_id))
-    if partner is not None and partner.agreed:
-        agreement = reader.get(AGREEMENT, (distributor, shop_id))
-        assert agreement is not None, "it is never removed"
+    agreement = _agreement_of(reader, distributor, shop_id)
+    if agreement is not None:
         return agreement.share_at(now_ms)
     shop = reader.get(SHOP, shop_id)
     return terms_now(reader, shop).commission_bp if shop else 0
@@ -159,7 +166,11 @@ def are_unlinked(reader: Reader, buyer: bytes, owner: bytes, distributor: bytes)
 
 def foresee(reader: Reader, distributor: bytes, shop_id: bytes, now_ms: int) -> Binding:
     """The binding that a buyer would make now; the distributor has joined."""
-    campaign = program_of(reader, shop_id).campaign_at(now_ms)
+    agreement = _agreement_of(reader, distributor, shop_id)
+    if agreement is not None:
+        campaign = agreement.campaign
+    else:
+        campaign = program_of(reader, shop_id).campaign_at(now_ms)
     until_ms = now_ms + campaign_of(reader, campaign).binding_ms
     share_bp = share_of(reader, distributor, shop_id, now_ms)
     return Binding(distributor, share_bp, campaign, now_ms, until_ms)

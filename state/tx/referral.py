@@ -154,7 +154,9 @@ def apply_agree(ctx: Context, fields: Fields) -> None:
     known = ctx.draft.get(AGREEMENT, (ctx.sender, shop_id))
     is_cut = known is not None and share_bp < before_bp
     from_ms = now_ms + known.notice_ms if is_cut and known else 0
-    agreement = Agreement(terms, before_bp if is_cut else share_bp, notice_ms, share_bp, from_ms)
+    now_bp = before_bp if is_cut else share_bp
+    campaign = program_of(ctx.draft, shop_id).campaign_at(now_ms)
+    agreement = Agreement(terms, now_bp, notice_ms, share_bp, from_ms, campaign)
     ctx.draft.put(AGREEMENT, (ctx.sender, shop_id), agreement)
     ctx.draft.put(PARTNER, (ctx.sender, shop_id), partner._replace(agreed=True))
     ctx.emit("share_agreed", ctx.sender, shop_id, terms, share_bp, notice_ms, from_ms)

@@ -8,7 +8,16 @@ import pytest
 
 from state.draft import Draft
 from state.tx.accounts import account_of, is_linked
-from state.tx.bindings import AGREEMENT, BINDING, CAMPAIGN, PARTNER, PROGRAM, Partner, binding_of
+from state.tx.bindings import (
+    AGREEMENT,
+    BINDING,
+    CAMPAIGN,
+    PARTNER,
+    PROGRAM,
+    Partner,
+    binding_of,
+    foresee,
+)
 from state.tx.commissions import ROW, SALE, USED, Row, distributor_of, promised
 from state.tx.growth import GROWTH, REGULAR
 from state.tx.money import totals_of
@@ -421,6 +430,31 @@ def test_new_campaign_terms_wait_for_the_notice_once_somebody_has_joined() -> No
     assert campaign is not None and campaign.campaign_cap == 1
     binding = w.draft.get(BINDING, (ALICE.address, shop))
     assert binding is not None and binding.campaign == b""
+
+
+def test_abuse_a_cap_cuts_an_agreed_share_before_its_notice() -> None:
+    """A campaign that caps at a micro-dollar waits a week, the agreed notice is three months. It
+    holds for who has signed nothing, and for the agreed once both have signed again.
+    """
+    w = new_world()
+    shop = shop_with(w, BOB, DAN)
+    assert w.block(agree(w, shop, 2_000, notice_ms=90 * DAY_MS))[0].code == 0
+    assert w.do(SELLER, "refer_terms", shop, DAY_MS, (1,), (), ()).code == 0
+    program = w.draft.get(PROGRAM, shop)
+    assert program is not None
+    now_ms = program.next_from_ms
+    foreseen = [foresee(w.draft, who.address, shop, now_ms) for who in (BOB, DAN)]
+    assert [(each.share_bp, each.campaign) for each in foreseen] == [
+        (2_000, b""), (1_000, program.next_campaign),
+    ]  # fmt: skip
+    w.draft.put(PROGRAM, shop, program._replace(next_from_ms=w.now(REFERRAL)))
+    assert w.do(ALICE, "refer_bind", BOB.address, shop).code == 0
+    order = w.block(order_by(w, ALICE, shop))[0].txid
+    sale = w.draft.get(SALE, order)
+    assert sale is not None and sale.share_bp == 2_000
+    assert w.block(agree(w, shop, 2_000, notice_ms=DAY_MS * 7))[0].code == 0
+    assert foresee(w.draft, BOB.address, shop, w.now(REFERRAL)).campaign == program.next_campaign
+    assert w.broken_laws() == []
 
 
 @pytest.mark.parametrize("which", [0, 1, 2])
