@@ -143,14 +143,21 @@ def check_memo(reader: Reader, to: bytes, memo: str) -> None:
         raise Rejected(MEMO_MISSING, to=to.hex())
 
 
+def any_has_links(reader: Reader, *accounts: bytes) -> bool:
+    """Whether one of them has had another key or a recruiter; costs a look at each account."""
+    flags = 0
+    for address in accounts:
+        account = reader.get(ACCOUNT, address)
+        if account is not None:
+            flags |= account.flags
+    return flags & HAS_LINKS > 0
+
+
 def is_linked(reader: Reader, one: bytes, *others: bytes) -> bool:
     """Whether the account shares a key with one of the others, ever did, or one of the two
     recruited the other (ground rule 9). An account is linked to itself.
     """
-    flags = account_of(reader, one).flags
-    for other in others:
-        flags |= account_of(reader, other).flags
-    if not flags & HAS_LINKS:
+    if not any_has_links(reader, one, *others):
         return one in others
     return any(any_linked(reader, one, other) for other in others)
 
@@ -160,14 +167,15 @@ def any_linked(reader: Reader, *accounts: bytes) -> bool:
     seen = dict.fromkeys(accounts)  # an address is the hash of its first key
     if len(seen) < len(accounts):
         return True
-    known = [address for address in accounts if account_of(reader, address).flags & HAS_LINKS]
-    for address in known:
+    if not any_has_links(reader, *accounts):
+        return False
+    for address in accounts:
         ever = reader.get(KEYS_EVER, address)
         for key_hash in ever.hashes if ever else ():
             if key_hash in seen:
                 return True
             seen[key_hash] = None
-    for address in known:
+    for address in accounts:
         recruited = reader.get(RECRUITED, address)
         for by in recruited.by if recruited else ():
             if by in accounts:

@@ -205,12 +205,9 @@ def on_paid(ctx: Context, order_id: bytes, order: Order, shop: Shop) -> None:
     _promise_more(ctx, order, sale, promised(share_bp, order.total), partner)
     set_commission(ctx, order_id, share_bp)
     ctx.involve(binding.distributor)
-    for number, owner in (
-        (SALES_OF, binding.distributor),
-        (SALES_AT, order.shop),
-        (ALL_SALES, b""),
-    ):
-        ctx.list_under(number, owner, order_id)
+    ctx.list_under(SALES_OF, binding.distributor, order_id)
+    ctx.list_under(SALES_AT, order.shop, order_id)
+    ctx.list_under(ALL_SALES, b"", order_id)
     for owner in recruiter:
         ctx.list_under(SALES_OF, owner, order_id)
     ctx.emit("sale_referred", order_id, binding.distributor, share_bp)
@@ -269,7 +266,8 @@ def _promise_more(
     if by == 0:
         return
     partner = partner or partner_of(ctx.draft, sale.distributor, order.shop)
-    after = partner._replace(promised=partner.promised + by)
+    joined_ms, recruiter, agreed, before, *book = partner
+    after = Partner(joined_ms, recruiter, agreed, before + by, *book)
     ctx.draft.put(PARTNER, (sale.distributor, order.shop), after)
     _use(ctx, sale, by)
 
