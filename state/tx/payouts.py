@@ -55,6 +55,7 @@ class Redemption(NamedTuple):
     parked: bool  # fell due while the holder was frozen; not in the due queue
     contest_ms: int
     ruling_ms: int
+    ruling_votes: int  # equal ones that decide a contest
     period: int  # in which it was asked
     asked_ms: int  # block time
     closed_ms: int = 0  # block time, 0 while open

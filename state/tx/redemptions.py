@@ -163,7 +163,7 @@ def apply_redeem(ctx: Context, fields: Fields) -> None:
     # By place: twenty names would cost as much as writing two rows.
     redemption = Redemption(
         ctx.sender, name, amount, ask_fee, deposit, currency, payout_hash, quote_id, fiat, PENDING,
-        due_ms, stood_ms, parked, params["contest_ms"], params["ruling_ms"],
+        due_ms, stood_ms, parked, params["contest_ms"], params["ruling_ms"], params["ruling_votes"],
         period_of(ctx.draft).number, ctx.time_ms,
     )  # fmt: skip
     ctx.draft.put(REDEMPTION, rid, redemption)
@@ -244,7 +244,7 @@ def apply_redeem_contest(ctx: Context, fields: Fields) -> None:
     contested = redemption._replace(status=CONTESTED)
     contested = go_on(ctx, rid, contested, redemption.ruling_ms)
     hold(ctx, ctx.sender, REDEMPTIONS, rid, DEPOSIT, redemption.deposit)
-    ctx.draft.put(CONTEST, rid, Contest(reason, ctx.params["ruling_votes"], ()))
+    ctx.draft.put(CONTEST, rid, Contest(reason, redemption.ruling_votes, ()))
     ctx.involve(operator_of(ctx.draft, redemption))
     ctx.emit("redemption_contested", rid, redemption.gateway, reason, contested.due_ms)
 

@@ -152,6 +152,17 @@ def test_attestors_who_are_silent_leave_it_with_the_holder() -> None:
     assert w.broken_laws() == []
 
 
+def test_a_contest_needs_as_many_votes_as_when_its_redemption_was_asked_for() -> None:
+    w = make_world()
+    rid = ask(w)
+    done(w, "set_param", ("ruling_votes", 15))
+    assert paid(w, rid) == ""
+    assert w.do(ALICE, "dollar_redeem_contest", rid, "nothing").code == 0
+    for attestor in ATTESTORS[:2]:
+        assert w.do(attestor, "dollar_redeem_rule", rid, False).code == 0
+    assert status(w, rid) == "paid"
+
+
 def test_a_vote_of_who_is_listed_no_more_does_not_count() -> None:
     w = make_world()
     rid = ask(w)
