@@ -156,7 +156,8 @@ def finalise(ctx: Context, order_id: bytes, order: Order, shop: Shop) -> None:
     )
     ctx.draft.put(ORDER, order_id, final)
     add_figures(ctx, order.shop, final=1, final_volume=order.kept)
-    count_served(ctx, order.shop, (*order.country, *order.currency))
+    if order.has_full_fee:
+        count_served(ctx, order.shop, (*order.country, *order.currency))
     ctx.involve(order.buyer)
     ctx.involve(shop.owner)
     ctx.emit("order_final", order_id, order.kept)

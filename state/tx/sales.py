@@ -85,6 +85,11 @@ class Order(NamedTuple):
         return self.total - self.from_escrow - self.to_shop - self.fee
 
     @property
+    def has_full_fee(self) -> bool:
+        """Whether it paid the least network fee: one of crumbs pays no more than its crumbs."""
+        return self.fee >= self.fee_minimum
+
+    @property
     def is_divided(self) -> bool:
         """Whether it was completed and commission and hold-back are held by K."""
         return self.status in (COMPLETED, DISPUTED) and self.completed_ms > 0

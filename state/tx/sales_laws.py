@@ -128,7 +128,7 @@ def check_shops(reader: Reader) -> str | None:
             disputed=dispute is not None,
             lost=dispute is not None and dispute.outcome == LOST,
         )
-        if order.status == FINAL:
+        if order.status == FINAL and order.has_full_fee:
             for code in (*order.country, *order.currency):
                 served[order.shop, code] = served.get((order.shop, code), 0) + 1
     for shop_id, figures in reader.items(FIGURES):

@@ -91,7 +91,7 @@ class Vouch(NamedTuple):
 
 
 class Served(NamedTuple):
-    """Final orders that went to a country or were thought in a currency."""
+    """Final orders that went to a country or were thought in a currency, and paid a whole fee."""
 
     orders: int
 

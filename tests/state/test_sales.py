@@ -325,6 +325,21 @@ def test_a_shop_that_is_its_own_gateway_cannot_vouch_twice_with_one_balance() ->
     assert refused(w, OP1, "order_refund", order_id, ((1, 1),), "") == "REFUND_NOT_COVERED"
 
 
+def test_abuse_a_shop_that_serves_every_country_with_orders_of_crumbs() -> None:
+    """Each costs the network's least fee, or it is none."""
+    w = world()
+    shop = opened(w)
+    for price, country in ((9_999, "FR"), (10_000, "DE")):
+        lines = (("mug", 1, price, ()),)
+        order_id = w.do(ALICE, "order_pay", shop, lines, (), (), (), (country,), ("EUR",)).txid
+        w.do(SELLER, "order_ship", order_id, "")
+        w.do(ALICE, "order_complete", order_id)
+    w.pass_ms(SHORT["window"])
+    assert figures_of(w.draft, shop).final == 2
+    assert [code for (_, code), _ in w.draft.items(SERVED, shop)] == ["DE", "EUR"]
+    assert w.broken_laws() == []
+
+
 # Abuse --------------------------------------------------------------------------------------------
 
 
