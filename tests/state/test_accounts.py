@@ -116,9 +116,9 @@ def test_a_sponsor_with_several_keys_signs_with_its_threshold() -> None:
     payer = at(ALICE, ONE)
     assert refused(w, w.tx(BOB, "dollar_transfer", TO_BOB, payer=payer)) == "payer"
     old = w.tx(BOB, "dollar_transfer", TO_BOB, payer=payer)
+    tx = w.tx(BOB, "dollar_transfer", TO_BOB, payer=payer, also=[THREE])
     assert refused(w, w.tx(BOB, "dollar_transfer", TO_BOB, payer=ALICE)) == "payer"
     before = w.dollars(ALICE)
-    tx = w.tx(BOB, "dollar_transfer", TO_BOB, payer=payer, also=[THREE])
     receipt = w.block(tx)[0]
     assert (receipt.code, w.dollars(ALICE)) == (0, before - receipt.fee)
     assert old.body == tx.body  # the same transaction: only the signatures differ

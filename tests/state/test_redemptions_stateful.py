@@ -72,6 +72,7 @@ class Redeeming(RuleBasedStateMachine):
             receipt = self.w.do(who, kind, *fields)
         except Rejected as refusal:  # it may not enter a block: unaffordable
             assert refusal.code < 100
+            self.note()  # the block was made without it
             return None
         self.note()
         return receipt.txid if receipt.code == 0 else None

@@ -9,6 +9,7 @@ from typing import Any
 
 from mgsnode.base.block import Receipt
 from mgsnode.base.codec import Value, encode
+from mgsnode.base.errors import Rejected
 from mgsnode.base.genesis import TOKEN_PURPOSES, Genesis, GenesisAccount, GenesisGateway, Network
 from mgsnode.base.hashing import address_of, digest
 from mgsnode.base.keys import SigningKey
@@ -157,7 +158,10 @@ class World:
         return open_transaction(sign_transaction(given, list(keys.values())), self.genesis.hash)
 
     def block(self, *txs: Transaction, after_ms: int = 1) -> list[Receipt]:
-        """Execute a block `after_ms` later; the receipts of its transactions, then due work's."""
+        """Execute a block `after_ms` later; the receipts of its transactions, then due work's.
+
+        `Rejected` for one that may not stand in a block: the block is made without it and the rest.
+        """
         run = BlockRun(
             self.registry,
             self.draft,
@@ -165,9 +169,14 @@ class World:
             time_ms=self.time_ms + after_ms,
             parent_root=root_of(self.height),
         )
+        unfit: Rejected | None = None
         for tx in txs:
             self.registry.kinds[tx.body.kind].fields.check(tx.body.fields)
-            run.apply(tx)
+            try:
+                run.apply(tx)
+            except Rejected as refusal:
+                unfit = refusal
+                break
         self.outcome = run.finish()
         self.height += 1
         validators = close_era(self.draft, self.validators, era=self.era, height=self.height)
@@ -179,6 +188,8 @@ class World:
             for event in receipt.events:
                 if event.name == "fees_shared":
                     self.shared[event.values[0]] += event.values[1]
+        if unfit is not None:
+            raise unfit
         return list(self.outcome.receipts)
 
     def do(self, sender: Person, kind: str, /, *fields: Value, **how: Any) -> Receipt:
