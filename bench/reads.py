@@ -94,7 +94,7 @@ def _rows(sizes: _Sizes, period: int) -> Iterator[tuple[bytes, bytes]]:
     for i in range(sizes.authors):
         voice, author = _id("voice", i)[0] * 1_000 + i, _id("author", i)
         yield _row(AUTHOR, author, Author(sizes.reviews // sizes.authors, 3, 5, 0))
-        yield _row(HEARD, (period, author), Heard(voice, 3))
+        yield _row(HEARD, (period, author), Heard(voice, 3, ()))
         yield _row(LEADER, ((period, 2**63 - voice), author), Leader())
     for i in range(sizes.sellers):
         seller, shop = _id("seller", i), _id("shop", i % sizes.shops)

@@ -6,8 +6,8 @@ their order.
 A helpful vote directs a part of the voter's voice to the author (`voice.py` says how much); a vote
 against costs the same and lowers only the rank. No voice, no weight. Never to oneself; by the
 reviewed shop or a linked account it weighs nothing. A voter votes once on a review. Whoever had
-voice directed to him in a period by at least `VOTERS_LEAST` unlinked voters is an opinion leader of
-that period, ranked by how much; the ranking is kept with each movement.
+voice directed to him in a period by at least `VOTERS_LEAST` voters, no two of them linked, is an
+opinion leader of that period, ranked by how much; the ranking is kept with each movement.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from mgsnode.base.limits import INT_MAX
 from state.context import Context, Fields
 from state.draft import Reader
 from state.table import Table, bytes_key, int_key, pair_key
+from state.tx.accounts import is_linked
 from state.tx.opinions import REVIEW, UNKNOWN_REVIEW, add_figures
 from state.tx.orders import SHOP
 from state.tx.periods import period_of
@@ -40,7 +41,13 @@ class Heard(NamedTuple):
     """What an author was given in a period."""
 
     voice: int  # micro-MGS directed, by votes and by orders that named a text of the author's
-    voters: int  # distinct, unlinked
+    voters: int  # distinct, none linked to the author
+    first: tuple[bytes, ...]  # the first few of them, none linked to another
+
+    @property
+    def leads(self) -> bool:
+        """Whether enough have directed voice to the author."""
+        return len(self.first) >= VOTERS_LEAST
 
 
 class Voter(NamedTuple):
@@ -69,7 +76,7 @@ VOTER: Final[Table[tuple[tuple[int, bytes], bytes], Voter]] = Table(
 LEADER: Final[Table[tuple[tuple[int, int], bytes], Leader]] = Table(
     108, "reviews/leader", Leader, pair_key(pair_key(int_key(), int_key()), bytes_key())
 )
-NOT_HEARD: Final = Heard(0, 0)
+NOT_HEARD: Final = Heard(0, 0, ())
 
 
 def heard_of(reader: Reader, period: int, author: bytes) -> Heard:
@@ -115,11 +122,15 @@ def on_directed(ctx: Context, giver: bytes, author: bytes, _source: bytes, amoun
     voter_key = ((period, author), giver)
     known = ctx.draft.get(VOTER, voter_key)
     ctx.draft.put(VOTER, voter_key, Voter((known.given if known else 0) + amount))
-    after = Heard(before.voice + amount, before.voters + (known is None))
+    first = before.first
+    is_open = known is None and not before.leads
+    if is_open and not any(is_linked(ctx.draft, giver, other) for other in first):
+        first = (*first, giver)
+    after = Heard(before.voice + amount, before.voters + (known is None), first)
     ctx.draft.put(HEARD, (period, author), after)
-    if before.voters >= VOTERS_LEAST:
+    if before.leads:
         ctx.draft.delete(LEADER, _place(period, before, author))
-    if after.voters >= VOTERS_LEAST:
+    if after.leads:
         ctx.draft.put(LEADER, _place(period, after, author), Leader())
 
 
@@ -155,7 +166,9 @@ def check_leaders(reader: Reader) -> str | None:
         if [heard.voice, heard.voters] != given.pop((period, author), [0, 0]):
             return f"{author.hex()} was given something else in period {period}"
         place = _place(period, heard, author)
-        if (place in places) != (heard.voters >= VOTERS_LEAST):
+        if any(reader.get(VOTER, ((period, author), who)) is None for who in heard.first):
+            return f"{author.hex()} leads in period {period} by somebody who gave nothing"
+        if (place in places) != heard.leads:
             return f"{author.hex()} leads in period {period} and should not, or the reverse"
         places.pop(place, None)
     if given or places:
