@@ -42,7 +42,7 @@ from state.tx.positions import (
     position_of,
     use_reference,
 )
-from state.tx.room import Room, room_of
+from state.tx.room import Room, derive_room, room_of
 
 RESERVES: Final = 13
 UNKNOWN_ISSUE: Final = (1_309, "UNKNOWN_ISSUE")
@@ -107,7 +107,7 @@ def apply_issue(ctx: Context, fields: Fields) -> None:
     position = position_of(ctx.draft, name)
     if not _can_be_counted(ctx, position, amount):
         raise Rejected(SUPPLY_LIMIT)
-    found = room_of(ctx.draft, ctx.params, name, ctx.time_ms)
+    found = derive_room(ctx.draft, ctx.params, name, gateway, position, ctx.time_ms)
     room = found.room
     if amount > room:
         raise Rejected(ROOM_EXCEEDED, gateway=name, room=str(room), needed=str(amount))

@@ -15,8 +15,8 @@ from typing import Any, Final, NamedTuple
 from state.context import Params
 from state.draft import Reader
 from state.table import Table, int_key, pair_key, text_key
-from state.tx.gateways import ATTESTOR, GATEWAY, is_listed
-from state.tx.positions import position_of
+from state.tx.gateways import ATTESTOR, GATEWAY, Gateway, is_listed
+from state.tx.positions import Position, position_of
 
 INSTANTS_KEPT: Final = 32  # of a gateway: with periods of a day, the life of an attestation
 BPS: Final = 10_000
@@ -139,7 +139,13 @@ def room_of(reader: Reader, params: Params, name: str, time_ms: int) -> Room:
     """The room of a gateway that exists, at block time `time_ms`."""
     gateway = reader.get(GATEWAY, name)
     assert gateway is not None, "whoever asks for room knows the gateway"
-    position = position_of(reader, name)
+    return derive_room(reader, params, name, gateway, position_of(reader, name), time_ms)
+
+
+def derive_room(
+    reader: Reader, params: Params, name: str, gateway: Gateway, position: Position, time_ms: int
+) -> Room:
+    """As `room_of`, for who has looked up the gateway and its sums already."""
     reserve = reserve_of(reader, name)
     counted = derive_counted(
         reader, reserve, name, needed=params["attestors_needed"], time_ms=time_ms
