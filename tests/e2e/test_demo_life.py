@@ -30,6 +30,11 @@ BROUGHT = next(who for who in _CUSTOMERS if brought_by(who))
 OTHER = next(who for who in _CUSTOMERS if not brought_by(who))
 
 
+def _hear_hangups() -> None:
+    """As at a terminal, though whoever runs the tests may be deaf to it (`nohup`)."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 class Demo:
     """A demo that runs in a folder for temporary files of its own."""
 
@@ -41,6 +46,7 @@ class Demo:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "mgsnode.cli.main", "demo", "--json", *map(str, arguments)],
                 stdout=out, stderr=err, env={**os.environ, "TMPDIR": str(folder)},
+                preexec_fn=_hear_hangups,
             )  # fmt: skip
 
     @property
