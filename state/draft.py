@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any, Final, Protocol, TypeVar
 
+from mgsnode.base.codec import encode
 from state.store import Rows, next_prefix
 from state.table import Table
 
@@ -172,6 +173,11 @@ class Draft:
     def writes(self) -> int:
         """How many writes there were since `begin`."""
         return len(self._undo)
+
+    def check_written(self) -> None:
+        """Encode what was written since `begin`: what is raised, `changes` would raise."""
+        for _, state_key, _, _ in self._undo:
+            encode(self._records[state_key] or ())
 
     def rollback(self) -> None:
         """Undo every write since `begin`."""

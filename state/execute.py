@@ -99,8 +99,13 @@ class BlockRun:
         time_ms: int,
         parent_root: bytes = b"",
         due: bool = True,
+        is_wary: bool = False,
     ) -> None:
-        """`parent_root` is the state root after the height below (empty: not recorded)."""
+        """`parent_root` is the state root after the height below (empty: not recorded).
+
+        `is_wary`: what a transaction leaves is encoded right after it, and a record that has no
+        encoding is that transaction's bug. It costs a second encoding and changes nothing else.
+        """
         clock = draft.get(CLOCK, b"")
         assert clock is not None, "the genesis sets the clock"
         live_ms = clock.live_ms + min(time_ms - clock.time_ms, LIVE_STEP_MS_MAX)
@@ -117,6 +122,7 @@ class BlockRun:
         )
         self._fees = 0
         self._totals: tuple[int, ...] | None = None  # before the last transaction
+        self._is_wary = is_wary
         self._done: list[_Done] = []
         self._due_done: list[_Done] = []
         self._listed: list[tuple[int, bytes, bytes]] = []
@@ -229,6 +235,9 @@ class BlockRun:
             _spend(draft, tx, sender, fee)
             receipt = Receipt(tx.txid, refusal.code, fee, ())
             self.refusal = refusal
+        if self._is_wary:
+            draft.check_written()
+            encode(ctx.totals or ())
         ctx.involved[body.sender] = None
         if body.payer:
             ctx.involved[body.payer] = None

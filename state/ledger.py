@@ -355,6 +355,22 @@ class Ledger:
         parent, reader = self._parent(parent_hash)
         if timestamp_ms <= parent.header.timestamp_ms:
             raise ValueError("a block is later than its parent")
+        offered = list(txs)
+        built = _guarded(lambda: self._build(parent, reader, offered, timestamp_ms))
+        if isinstance(built, _Bug):  # in what they left together: asked of each, it has a culprit
+            return self._build(parent, reader, offered, timestamp_ms, is_wary=True)
+        return built
+
+    def _build(
+        self,
+        parent: Head,
+        reader: Reader,
+        txs: Sequence[Transaction],
+        timestamp_ms: int,
+        *,
+        is_wary: bool = False,
+    ) -> Built:
+        """`is_wary`: a transaction that leaves what cannot be written is left out as a bug is."""
         draft = Draft(reader)
         height = parent.header.height + 1
         run = BlockRun(
@@ -363,6 +379,7 @@ class Ledger:
             height=height,
             time_ms=timestamp_ms,
             parent_root=parent.header.state_root,
+            is_wary=is_wary,
         )
         included: list[Transaction] = []
         skipped: list[Skipped] = []

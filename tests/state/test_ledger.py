@@ -29,7 +29,7 @@ from state.fields import Struct
 from state.ledger import Built, Committed, Ledger
 from state.proof import check_proof
 from state.registry import Family, Kind, Registry, standard_registry
-from state.tx.accounts import ACCOUNT
+from state.tx.accounts import ACCOUNT, EMPTY
 from state.tx.gateways import GATEWAY
 from state.tx.money import mint
 from state.tx.orders import ALL_SHOPS, OF_BUYER, OF_SHOP
@@ -382,7 +382,9 @@ def test_a_simulation_says_what_would_happen_and_changes_nothing(ledger: Ledger)
 
 
 def broken_registry() -> Registry:
-    """With a kind that has a bug: it writes, then divides by zero; and one that ends an era."""
+    """With a kind that has a bug: it writes, then divides by zero; one that writes what has no
+    encoding; and one that ends an era.
+    """
 
     def bug(ctx: Any, _fields: Any) -> None:
         ctx.draft.put(ACCOUNT, BOB.address, ctx.draft.get(ACCOUNT, ALICE.address))
@@ -393,7 +395,14 @@ def broken_registry() -> Registry:
         gateway = ctx.draft.get(GATEWAY, "g3")
         ctx.draft.put(GATEWAY, "g3", gateway._replace(status="suspended", seat=False))
 
-    kinds = (Kind("test_bug", Struct(), bug, 100, ""), Kind("test_end", Struct(), suspend, 100, ""))
+    def overflow(ctx: Any, _fields: Any) -> None:
+        ctx.draft.put(ACCOUNT, BOB.address, EMPTY._replace(dollar=2**64))
+
+    kinds = (
+        Kind("test_bug", Struct(), bug, 100, ""),
+        Kind("test_overflow", Struct(), overflow, 100, ""),
+        Kind("test_end", Struct(), suspend, 100, ""),
+    )
     return Registry((*standard_registry().families, Family(90, "test", kinds=kinds)))
 
 
@@ -409,6 +418,25 @@ def test_case_69_a_bug_while_building_leaves_the_transaction_out(tmp_path: Path)
     ledger.commit(hash_header(built.block.header), certify(built.block.header))
     with ledger.view() as view:
         assert view.account(ALICE.address).nonces == ()
+        assert all(result.ok for result in ledger.laws(view))
+    ledger.close()
+
+
+def test_case_69_a_row_that_cannot_be_written_leaves_its_transaction_out(tmp_path: Path) -> None:
+    ledger = Ledger.create(tmp_path / "store", GENESIS, broken_registry())
+    wallets = Wallets(GENESIS)
+    before, bad = wallets.pay(BOB, ALICE), wallets.tx(SELLER, "test_overflow")
+    after = wallets.pay(BOB, ALICE)
+    built = build(ledger, before, bad, after)
+    assert built.included == (before, after)
+    assert built.skipped == ((bad.txid, None),)
+    assert "OverflowError" in built.bugs[0]
+    other = Ledger.create(tmp_path / "other", GENESIS, broken_registry())
+    assert other.check(built.block, [before, after]) is None
+    other.close()
+    ledger.commit(hash_header(built.block.header), certify(built.block.header))
+    with ledger.view() as view:
+        assert view.account(SELLER.address).nonces == ()
         assert all(result.ok for result in ledger.laws(view))
     ledger.close()
 
