@@ -198,8 +198,13 @@ def pay_reviewer(ctx: Context, order_id: bytes, line: int, to: bytes, rep_bps: i
     rates = rates_of(ctx.draft, mined.period)
     amount = entitled(rates, after) - entitled(rates, before)
     if rates.is_closed:
-        moved = min(amount, rates.reviews)  # what rounding lacks stands in `claims` already
-        _add_to_period(ctx, mined.period, reviews=-moved, claims=moved)
+        moved = min(amount, rates.reviews)
+        # Refunds in between gave back by the account's sum, which rounds at other places: a unit
+        # can be lacking. Below zero a reserve would take others' with it when it is returned.
+        more = min(amount - moved, token_totals_of(ctx.draft).pool)
+        if more:
+            add_token_totals(ctx, pool=-more, reserved=more)
+        _add_to_period(ctx, mined.period, reviews=-moved, claims=moved + more)
     else:
         _add_to_period(ctx, mined.period, reviewed=fees)
     return amount

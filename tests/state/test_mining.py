@@ -246,6 +246,28 @@ def test_a_refund_takes_what_waits_to_be_claimed_and_what_was_claimed() -> None:
     assert w.broken_laws() == []
 
 
+def test_a_refund_between_reviews_leaves_enough_reserved_to_the_last_micro() -> None:
+    """Three parts end in .4, .6 and .4: what the first gives back is a whole unit more than it had,
+    so that the reserve of what was not reviewed lacks one for the third.
+    """
+    w, _, shop = economy()
+    fees = 100_004, 100_001, 100_004  # six tenths of each are its reviewer's part
+    first, second, third = [final(w, shop, (200 * fee,)) for fee in fees]
+    period = close_period(w)
+    assert mining(w).fees == sum(fees)
+    with in_block(w) as ctx:
+        pay_reviewer(ctx, first, 0, ALICE.address, 10_000)
+        pay_reviewer(ctx, second, 0, ALICE.address, 10_000)
+    assert w.do(SELLER, "order_refund", first, ((0, 1),), "").code == 0
+    with in_block(w) as ctx:
+        pay_reviewer(ctx, third, 0, ALICE.address, 10_000)
+    assert mining(w).reviews == 0
+    assert w.broken_laws() == []
+    assert claim(w, ALICE, period) == claim(w, SELLER, period) == ""
+    assert mining(w).claims == 0
+    assert w.broken_laws() == []
+
+
 def test_lines_reviewed_before_final_and_before_the_close_earn_the_same() -> None:
     w, others, shop = economy()
     others.reviewed = {0: 10_000}
