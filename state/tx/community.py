@@ -370,7 +370,8 @@ FAMILY: Final = Family(
     ),
     params=(
         ParamSpec(
-            "demand_deposit_bp", 500, 100, BPS // 2, "deposit of a backing, of price x quantity"
+            "demand_deposit_bp", 500, demand.DEPOSIT_BP_LEAST, BPS // 2,
+            "deposit of a backing, of price x quantity",
         ),
         ParamSpec(
             "demand_least_ms", DAY_MS, 3_600_000, 7 * DAY_MS, "shortest life of a demand",

@@ -22,11 +22,12 @@ from itertools import chain, repeat
 from typing import Final, NamedTuple
 
 from mgsnode.base.errors import Rejected
+from mgsnode.base.limits import INT_MAX
 from state.context import Context, Fields, is_scheduled
 from state.draft import Reader
 from state.table import Table, bytes_key, pair_key, text_key
 from state.tx.accounts import is_linked
-from state.tx.money import HOLD, check_spend, hold_parts, release, split_hold
+from state.tx.money import HOLD, check_spend, hold_parts, release, split_hold, totals_now
 from state.tx.orders import (
     CANCELLED,
     COMPLETED,
@@ -57,7 +58,12 @@ BPS: Final = 10_000
 EARLY_PARTS: Final = 10  # a withdrawal costs one part in ten of its deposit
 BACKINGS_MAX: Final = 64  # open ones of one account: what its first final order has to touch
 QUANTITY_MAX: Final = 1_000_000_000
-DEPOSIT_MAX: Final = 10**12  # of one backing, a million dollars: no sum of values leaves 64 bits
+DEPOSIT_MAX: Final = 10**12  # of one backing, a million dollars
+DEPOSIT_BP_LEAST: Final = 100
+# With more than this in escrow of all kinds nobody backs: what is open is worth at most BPS /
+# DEPOSIT_BP_LEAST times its deposits, and no sum of values may leave 64 bits.
+ESCROWED_MAX: Final = INT_MAX // 128
+assert BPS // DEPOSIT_BP_LEAST < 128
 DAY_MS: Final = 24 * 3_600_000
 ALL_SCENES: Final = ""  # the row of a whole category
 ALL_DEMANDS, OF_CATEGORY, OF_POSTER, BACKINGS_OF, OFFERS_FOR = 112, 113, 114, 115, 116  # lists
@@ -273,6 +279,9 @@ def _check_backing(ctx: Context, deposit: int) -> Backer:
     if len(backer.open) >= BACKINGS_MAX:
         raise Rejected(TOO_MANY_BACKINGS, highest=BACKINGS_MAX)
     check_spend(ctx.draft, ctx.sender, deposit)
+    left = ESCROWED_MAX - totals_now(ctx).escrowed
+    if deposit > left:
+        raise Rejected(DEPOSIT_BOUNDS, highest=str(max(0, left)))
     return backer
 
 

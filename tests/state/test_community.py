@@ -9,9 +9,22 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from mgsnode.base.limits import INT_MAX
 from state.tx.community import PLACE, POST_FIGURES
-from state.tx.demand import BACKED, BACKING, DEMAND, OPEN, Backing, Demand, backer_of, open_of
-from state.tx.money import totals_of
+from state.tx.demand import (
+    BACKED,
+    BACKING,
+    BPS,
+    DEMAND,
+    DEPOSIT_BP_LEAST,
+    ESCROWED_MAX,
+    OPEN,
+    Backing,
+    Demand,
+    backer_of,
+    open_of,
+)
+from state.tx.money import TOTALS, totals_of
 from tests.state.scenarios.base import ALICE, ARBITER, BOB, SELLER, new_world
 from tests.state.scenarios.community import founded, post, posted, wanted
 from tests.state.scenarios.orders import open_shop
@@ -62,6 +75,19 @@ def test_an_own_order_gives_the_deposit_back_when_it_is_completed() -> None:
     assert (row.open, row.pledged, row.fulfilled) == (6, 0, 4)
     assert backer_of(w.draft, ALICE.address)[1:5] == (10, 4, 0, 0)
     assert w.broken_laws() == []
+
+
+def test_nobody_backs_where_the_value_of_what_is_open_could_leave_64_bits() -> None:
+    """Every dollar in escrow may be a deposit, and stands for a hundred of open value at most."""
+    assert ESCROWED_MAX * BPS // DEPOSIT_BP_LEAST <= INT_MAX
+    w = new_world()
+    demand = posted(w)
+    deposit = backing_row(w, demand, ALICE).deposit
+    totals = totals_of(w.draft)
+    for escrowed, why in ((ESCROWED_MAX, "DEPOSIT_BOUNDS"), (ESCROWED_MAX - deposit, "")):
+        w.draft.put(TOTALS, b"", totals._replace(escrowed=escrowed))
+        units = backing_row(w, demand, ALICE).quantity
+        assert reason(w, w.do(BOB, "demand_back", demand, units)) == why
 
 
 def test_a_cancelled_order_opens_again_what_it_had_pledged() -> None:
