@@ -7,7 +7,7 @@ row is decoded once and, at the end, encoded once. It knows neither blocks nor r
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, Protocol, TypeVar
 
 from mgsnode.base.codec import encode
@@ -21,6 +21,9 @@ Changes = list[tuple[bytes, bytes | None]]  # (state key, value or None: gone), 
 _UNSEEN: Final[Any] = object()
 _GONE: Final[Any] = None  # what stands in a draft for a row that it deleted
 _CACHE_RECORDS_MAX: Final = 40_000  # 25 MB: the accounts of twenty full blocks
+# Encoded; longer rows are read again each time. Decoded they can take twenty times as much: the
+# lines of cheap orders alone would fill a gigabyte.
+CACHED_BYTES_MAX: Final = 1_024
 
 
 class Reader(Protocol):
@@ -99,15 +102,22 @@ class RecordCache(StateReader):
             return record
         record = self._old.get(state_key)
         if record is None:
-            record = super().load(table, state_key)
-            if record is None:
+            raw = self._rows.get(state_key)
+            if raw is None:
                 return None  # what is not there is not remembered: strangers could fill it
+            record = table.decode_record(raw)
+            if len(raw) > CACHED_BYTES_MAX:
+                return record
         self._keep(state_key, record)
         return record
 
     def absorb(self, draft: Draft) -> None:
         """Take over what `draft` wrote; its changes have just been committed."""
-        for state_key, record in draft.written():
+        self.take(draft.news())
+
+    def take(self, news: Iterable[tuple[bytes, Any]]) -> None:
+        """As `absorb`, of what `Draft.news` gave."""
+        for state_key, record in news:
             if record is None:
                 self._young.pop(state_key, None)
                 self._old.pop(state_key, None)
@@ -127,11 +137,12 @@ class Draft:
     refused transaction leaves nothing.
     """
 
-    __slots__ = ("_parent", "_records", "_undo", "_written")
+    __slots__ = ("_long", "_parent", "_records", "_undo", "_written")
 
     def __init__(self, parent: Reader) -> None:
         self._parent = parent
         self._records: dict[bytes, Any] = {}  # state key -> record or None, read or written
+        self._long: dict[bytes, None] = {}  # what of its `changes` no cache keeps
         self._written: defaultdict[Table[Any, Any], dict[bytes, None]] = defaultdict(dict)
         # (the table's writes, state key, record before, whether it was written before)
         self._undo: list[tuple[dict[bytes, None], bytes, Any, bool]] = []
@@ -234,7 +245,14 @@ class Draft:
                 record = records[state_key]
                 out.append((state_key, None if record is None else encode(record)))
         out.sort()
+        self._long = {key: None for key, raw in out if raw and len(raw) > CACHED_BYTES_MAX}
         return out
+
+    def news(self) -> Iterator[tuple[bytes, Any]]:
+        """As `written`, for caches, once the changes were asked for: of long rows None."""
+        if not self._long:
+            return self.written()
+        return ((key, None if key in self._long else record) for key, record in self.written())
 
     def written(self) -> Iterator[tuple[bytes, Any]]:
         """(state key, record or None) of every row written, in no order."""

@@ -15,7 +15,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from mgsnode.base.block import (
     PROTOCOL_VERSION,
@@ -139,7 +139,7 @@ class _Door:
     def __init__(self, store: Store, registry: Registry) -> None:
         self._store = store
         self._defaults = registry.defaults
-        self._news: deque[Draft] = deque()
+        self._news: deque[list[tuple[bytes, Any]]] = deque()
         self._missed = False
         self._forget()
 
@@ -152,7 +152,7 @@ class _Door:
         if len(self._news) >= _NEWS_MAX:
             self._missed = True  # nobody stands at the door: it starts anew
             self._news.clear()
-        self._news.append(draft)
+        self._news.append(list(draft.news()))  # not what it read: that can be much
 
     def open(self) -> Reader:
         """The records as far as they have been committed."""
@@ -163,10 +163,10 @@ class _Door:
         if self._news:
             for _ in range(_NEWS_MAX):
                 try:
-                    draft = self._news.popleft()
+                    news = self._news.popleft()
                 except IndexError:  # `learn` may clear the queue at any moment
                     break
-                self._records.absorb(draft)
+                self._records.take(news)
             self.params = Params(self._records, self._defaults)
         return self._records
 

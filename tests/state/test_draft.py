@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from mgsnode.base.codec import encode
 from mgsnode.base.errors import Corrupt
-from state.draft import Draft, RecordCache, StateReader
+from state.draft import CACHED_BYTES_MAX, Draft, RecordCache, StateReader
 from state.store import Rows, Store, next_prefix
 from state.table import Table, bytes_key, int_key, pair_key, text_key
 
@@ -31,11 +31,16 @@ class Count(NamedTuple):
     number: int
 
 
+class Words(NamedTuple):
+    words: tuple[str, ...]
+
+
 def build_order(fields: tuple[Any, ...]) -> Order:
     return Order(fields[0], tuple(Line._make(line) for line in fields[1]))
 
 
 COUNTS: Table[bytes, Count] = Table(1, "test/counts", Count, bytes_key(None))
+WORDS: Table[bytes, Words] = Table(5, "test/words", Words, bytes_key(None))
 NAMES: Table[str, Count] = Table(2, "test/names", Count, text_key())
 DUE: Table[tuple[int, bytes], Count] = Table(3, "test/due", Count, pair_key(int_key(), bytes_key()))
 ORDERS: Table[bytes, Order] = Table(4, "test/orders", Order, bytes_key(), build_order)
@@ -217,6 +222,23 @@ def test_cached_records_are_those_of_the_rows_after_each_commit(
             assert (found and found.number) == plain.get(b"%d" % key)
         assert {key: record.number for key, record in cache.items(COUNTS)} == plain
         assert len(cache._young) + len(cache._old) <= records_max
+
+
+def test_long_rows_are_read_again_each_time() -> None:
+    """A cache counts records: long ones, twenty times as long in memory, would be without end."""
+    rows = DictRows()
+    cache = RecordCache(rows)
+    long, short = Words(("x",) * CACHED_BYTES_MAX), Words(("y",))
+    for one, other in ((long, short), (short, long), (long, long)):
+        draft = Draft(cache)
+        draft.put(WORDS, b"one", one)
+        draft.put(WORDS, b"other", other)
+        rows.commit(draft)
+        cache.absorb(draft)
+        for _ in range(2):
+            assert (cache.get(WORDS, b"one"), cache.get(WORDS, b"other")) == (one, other)
+        kept = [*cache._young.values(), *cache._old.values()]
+        assert kept == [words for words in (one, other) if words == short]
 
 
 KEYS = st.sampled_from([b"", b"a", b"ab", b"b", b"\xff", b"\xff\xff"])
