@@ -20,7 +20,7 @@ from mgsnode.base.hashing import HASH_BYTES
 from mgsnode.base.transaction import open_transaction
 from state import chain
 from state.draft import StateReader
-from state.proof import BUCKET_ROWS_MAX, FANOUT, NODE_BYTES, trie_key_of
+from state.proof import BUCKET_ROWS_MAX, FANOUT, NODE_BYTES, half_byte, trie_key_of
 from state.snapshot import (
     BLOCK,
     CHUNK_BYTES,
@@ -49,6 +49,7 @@ from state.tx.gateways import ERA
 
 _BATCH_ROWS: Final = 1_000  # of the scratch store; not synced
 _HALVES: Final = tuple(bytes([half]) for half in range(FANOUT))
+_WEIGHED: Final = 4  # half-bytes: 65,536 parts are weighed, larger ones cut by looking again
 _ROW_BYTES: Final = 12  # headers of a key and a value in a chunk
 Read = Callable[[Item], bytes]  # an item's bytes
 Write = Callable[[Item, bytes], None]
@@ -80,7 +81,7 @@ def make_snapshot(
     if block is None or receipts is None:
         raise Corrupt(f"height {header.height}: block or receipts are missing")
     with Store.create(scratch) as sorter:
-        prefixes = _cut(_sort(rows, sorter, pause))
+        prefixes = _cut(_sort(rows, sorter, pause), sorter)
         if len(prefixes) > CHUNKS_MAX:
             raise ConfigError(f"the state needs {len(prefixes)} chunks, {CHUNKS_MAX} is the most")
         _put(write, BLOCK, block)
@@ -118,8 +119,8 @@ def links_of(rows: Rows) -> tuple[Value, ...]:
 
 
 def _sort(rows: Rows, sorter: Store, pause: Callable[[], None]) -> tuple[list[int], list[int]]:
-    """Put every state row under its trie key; (bytes, rows) below each path of 4 half-bytes."""
-    sizes, counts = [0] * FANOUT**PREFIX_MAX, [0] * FANOUT**PREFIX_MAX
+    """Put every state row under its trie key; (bytes, rows) below each path of `_WEIGHED`."""
+    sizes, counts = [0] * FANOUT**_WEIGHED, [0] * FANOUT**_WEIGHED
     state = rows.iterate(prefix=STATE_PREFIX)
     more = True
     while more:
@@ -128,7 +129,7 @@ def _sort(rows: Rows, sorter: Store, pause: Callable[[], None]) -> tuple[list[in
         with sorter.batch(sync=False) as batch:
             for number, (key, value) in enumerate(state, start=1):
                 trie_key = trie_key_of(key)
-                place = int.from_bytes(trie_key[:2], "big")
+                place = int.from_bytes(trie_key[:2], "big") >> 4 * (4 - _WEIGHED)
                 sizes[place] += len(key) + len(value) + _ROW_BYTES
                 counts[place] += 1
                 batch.put(trie_key, encode((key, value)))
@@ -138,24 +139,51 @@ def _sort(rows: Rows, sorter: Store, pause: Callable[[], None]) -> tuple[list[in
     return sizes, counts
 
 
-def _cut(weights: tuple[list[int], list[int]]) -> list[bytes]:
+def _is_small(size: int, rows: int) -> bool:
+    """Whether a part is one chunk; a bucket's rows are never cut apart."""
+    return rows <= BUCKET_ROWS_MAX or (rows <= CHUNK_ROWS and size <= CHUNK_BYTES)
+
+
+def _cut(weights: tuple[list[int], list[int]], sorter: Store) -> list[bytes]:
     """The fewest prefixes whose parts are small enough, or cannot be cut again."""
     sizes, counts = weights
     found: list[bytes] = []
 
     def cut(prefix: bytes, low: int, high: int) -> None:
-        rows = sum(counts[low:high])
-        is_small = rows <= BUCKET_ROWS_MAX or (
-            rows <= CHUNK_ROWS and sum(sizes[low:high]) <= CHUNK_BYTES
-        )
-        if is_small or len(prefix) == PREFIX_MAX:
+        if _is_small(sum(sizes[low:high]), sum(counts[low:high])):
             found.append(prefix)
+            return
+        if len(prefix) == _WEIGHED:
+            found.extend(_cut_rows(prefix, sorter))
             return
         step = (high - low) // FANOUT
         for place, half in enumerate(_HALVES):
             cut(prefix + half, low + place * step, low + (place + 1) * step)
 
     cut(b"", 0, len(sizes))
+    return found
+
+
+def _cut_rows(prefix: bytes, sorter: Store) -> list[bytes]:
+    """As `_cut` of one part, by its rows: somebody has picked keys that meet in it."""
+    found: list[bytes] = []
+
+    def cut(prefix: bytes, rows: list[tuple[bytes, int]]) -> None:
+        depth = len(prefix)
+        if _is_small(sum(size for _, size in rows), len(rows)) or depth == PREFIX_MAX:
+            found.append(prefix)
+            return
+        parts: list[list[tuple[bytes, int]]] = [[] for _ in _HALVES]
+        for row in rows:
+            parts[half_byte(row[0], depth)].append(row)
+        for half, part in zip(_HALVES, parts, strict=True):
+            cut(prefix + half, part)
+
+    sizes = [
+        (trie_key_of(key), len(key) + len(value) + _ROW_BYTES)
+        for key, value in _below(sorter, prefix)
+    ]
+    cut(prefix, sizes)
     return found
 
 

@@ -45,7 +45,9 @@ FORMAT: Final = 1  # of the items
 ITEM_BYTES_MAX: Final = FRAME_BYTES_MAX - 4_096  # an item travels in one frame
 CHUNK_BYTES: Final = 1024 * 1024  # a larger part is cut into 16: 5 to 70 ms of checking each
 CHUNK_ROWS: Final = CODEC_ITEMS_MAX
-PREFIX_MAX: Final = 4  # half-bytes: up to 65,536 parts
+# Half-bytes. Who picks keys that share more than that, to make a part too large for an item, has to
+# try 2^64 of them for each row.
+PREFIX_MAX: Final = 16
 CHUNKS_MAX: Final = CODEC_ITEMS_MAX  # at least 1 GiB of state: a part just too large is cut into 16
 HEAD, BLOCK, RECEIPTS = "head", "block", "receipts"
 Item = str | bytes  # one of the three names, or a chunk's prefix
@@ -168,7 +170,7 @@ def check_cut(prefixes: Sequence[Value]) -> tuple[bytes, ...]:
     covered = 0  # of FANOUT ** PREFIX_MAX places
     for prefix in prefixes:
         if type(prefix) is not bytes or not is_item(prefix):
-            raise Malformed("a chunk's prefix is up to 4 half-bytes")
+            raise Malformed("a chunk's prefix is up to 16 half-bytes")
         at = int.from_bytes(prefix.ljust(PREFIX_MAX, b"\0"), "big")
         start = sum((at >> 8 * i & 15) << 4 * i for i in range(PREFIX_MAX))
         if start != covered:
