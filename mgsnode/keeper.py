@@ -1,7 +1,9 @@
 """The running node's snapshots: when one is made, beside the chain, and what peers are given.
 
 One at a time, in a thread, from a frozen view; votes go first. At a multiple of `every` all
-nodes make the same one, so that a newcomer can ask several for its chunks.
+nodes make the same one, so that a newcomer can ask several for its chunks. Where a height's cannot
+be made (the receipts of a full block of payments to many can be longer than an item, and filling
+one block is cheap), one of the heights after it is tried.
 """
 
 from __future__ import annotations
@@ -13,12 +15,13 @@ from typing import Final
 
 import structlog
 
-from mgsnode.base.errors import Malformed, MgsError
+from mgsnode.base.errors import ConfigError, Malformed, MgsError
 from mgsnode.snapshots import Shelf
 from state.snapshot import Item, SnapshotHead
 from state.view import View
 
 _log = structlog.get_logger("mgsnode.keeper")
+_RETRIES: Final = 16  # heights after one whose snapshot could not be made
 _PAUSE_S: Final = 0.01  # after every 10 ms of work: the interpreter is the node's own
 
 
@@ -48,6 +51,7 @@ class Keeper:
         self._spawn = spawn
         self._is_making = False
         self._stopped = False
+        self._retries = 0  # left; while there are any, the last one could not be made
         shelf.sweep()
         self._heights = shelf.heights()
 
@@ -56,7 +60,12 @@ class Keeper:
 
         Not of a node that is catching up or has no room on its disk (`is_busy`).
         """
-        if self._every and height % self._every == 0 and not is_busy:
+        if not self._every or is_busy:
+            return
+        if height % self._every == 0:
+            self._start()
+        elif self._retries and not self._is_making:
+            self._retries -= 1
             self._start()
 
     def look(self) -> None:
@@ -96,11 +105,14 @@ class Keeper:
             return
         except MgsError as error:
             _log.error("no snapshot could be made", why=str(error))
+            if isinstance(error, ConfigError) and view.height % max(1, self._every) == 0:
+                self._retries = _RETRIES
             return
         finally:
             view.close()
             self._is_making = False
             self._heights = self._shelf.heights()
+        self._retries = 0
         _log.info(
             "snapshot", height=head.header.height, root=head.header.state_root.hex(),
             chunks=len(head.prefixes), seconds=round(time.monotonic() - start_s, 1),

@@ -70,7 +70,7 @@ def make_snapshot(
 
     `scratch` is a folder that does not exist yet; the caller throws it away. `pause` is called
     every thousand rows, some 10 ms apart. `ConfigError` at height 0, which has no certificate,
-    and beyond `CHUNKS_MAX` chunks.
+    at a height whose receipts do not fit an item, and beyond `CHUNKS_MAX` chunks.
     """
     header, _ = chain.read_head(rows)
     certificate = chain.read_certificate(rows, header.height)
@@ -80,12 +80,12 @@ def make_snapshot(
     receipts = chain.read_receipts_encoded(rows, header.height)
     if block is None or receipts is None:
         raise Corrupt(f"height {header.height}: block or receipts are missing")
+    _put(write, BLOCK, block)
+    _put(write, RECEIPTS, encode_receipts(receipts))
     with Store.create(scratch) as sorter:
         prefixes = _cut(_sort(rows, sorter, pause), sorter)
         if len(prefixes) > CHUNKS_MAX:
             raise ConfigError(f"the state needs {len(prefixes)} chunks, {CHUNKS_MAX} is the most")
-        _put(write, BLOCK, block)
-        _put(write, RECEIPTS, encode_receipts(receipts))
         for prefix in prefixes:
             nodes = [_node(rows, prefix[:depth]) for depth in range(len(prefix))]
             _put(write, prefix, encode_chunk(prefix, nodes, list(_below(sorter, prefix))))

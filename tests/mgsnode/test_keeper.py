@@ -11,6 +11,7 @@ import pytest
 from mgsnode import keeper as module
 from mgsnode.keeper import Keeper
 from mgsnode.snapshots import Shelf, verify_folder
+from state import restore
 from state.ledger import Ledger
 from tests.state.test_snapshot import GENESIS, add_block
 
@@ -59,6 +60,23 @@ async def test_the_chain_goes_on_while_one_is_made_of_the_height_before(tmp_path
     assert world.keeper.heights() == [2]
     head = verify_folder(world.shelf.folder(2), GENESIS)
     assert head.header.height == 2 and world.ledger.head.header.height == 4
+    world.ledger.close()
+
+
+async def test_where_a_heights_receipts_are_too_long_the_next_one_is_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path, every=3)
+    for _ in range(2):
+        await world.block()
+    monkeypatch.setattr(restore, "ITEM_BYTES_MAX", 10)
+    for _ in range(2):  # 3, and the first try after it
+        await world.block()
+    assert world.keeper.heights() == []
+    monkeypatch.undo()
+    for _ in range(4):
+        await world.block()
+    assert world.keeper.heights() == [5, 6]  # 7 and 8 are nobody's turn
     world.ledger.close()
 
 
