@@ -1,6 +1,7 @@
 """The waiting room: opened and checked transactions until a block takes them. No IO.
 
-Bounded in number, bytes and for each sender. A lane is the queue of one (sender, lane) by
+Bounded in number, bytes, values in the fields and for each sender: a value of one byte takes thirty
+once it is opened. A lane is the queue of one (sender, lane) by
 nonce; it is ready when its first nonce is the next one. Picking goes round the ready lanes, a
 few from each, so that nobody's flood starves another.
 """
@@ -8,16 +9,18 @@ few from each, so that nobody's flood starves another.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, NamedTuple, TypeAlias
 
+from mgsnode.base.codec import Value
 from mgsnode.base.errors import Busy, Rejected
 from mgsnode.base.limits import (
     BLOCK_BYTES_MAX,
     BLOCK_TXS_MAX,
     MEMPOOL_BYTES_MAX,
+    MEMPOOL_PARTS_MAX,
     MEMPOOL_SENDER_TXS_MAX,
     MEMPOOL_TXS_MAX,
 )
@@ -26,6 +29,15 @@ from mgsnode.base.transaction import BAD_NONCE, Transaction
 LaneKey: TypeAlias = tuple[bytes, int]
 _ROUND_TXS = 16  # from one lane in one round
 _RETRY_MS: Final = 500  # a block or two
+
+
+def count_parts(fields: Sequence[Value]) -> int:
+    """How many values there are in `fields`, lists and what is in them."""
+    count = len(fields)
+    for value in fields:
+        if type(value) is tuple:
+            count += count_parts(value)
+    return count
 
 
 class Waiting(NamedTuple):
@@ -51,10 +63,16 @@ class Mempool:
     """See the module's law. Transactions must be admitted and their signatures checked before."""
 
     def __init__(
-        self, *, txs_max: int = MEMPOOL_TXS_MAX, bytes_max: int = MEMPOOL_BYTES_MAX
+        self,
+        *,
+        txs_max: int = MEMPOOL_TXS_MAX,
+        bytes_max: int = MEMPOOL_BYTES_MAX,
+        parts_max: int = MEMPOOL_PARTS_MAX,
     ) -> None:
         self._txs_max = txs_max
         self._bytes_max = bytes_max
+        self._parts_max = parts_max
+        self._parts = 0
         self._lanes: dict[LaneKey, _Lane] = {}
         self._ready: dict[LaneKey, None] = {}  # in the order of their turns
         self._by_signed: dict[bytes, Waiting] = {}
@@ -75,7 +93,11 @@ class Mempool:
 
     def has_room_for(self, tx: Transaction) -> None:
         """Raises `Busy` where it cannot be taken now."""
-        if len(self._by_signed) >= self._txs_max or self.bytes + len(tx.raw) > self._bytes_max:
+        if (
+            len(self._by_signed) >= self._txs_max
+            or self.bytes + len(tx.raw) > self._bytes_max
+            or self._parts + count_parts(tx.body.fields) > self._parts_max
+        ):
             raise Busy("the waiting room is full", _RETRY_MS)
         if self._of_sender.get(tx.body.sender, 0) >= MEMPOOL_SENDER_TXS_MAX:
             raise Busy("this sender has too much waiting", _RETRY_MS)
@@ -105,6 +127,7 @@ class Mempool:
         self._by_txid[tx.txid] = tx
         self._of_sender[body.sender] = self._of_sender.get(body.sender, 0) + 1
         self.bytes += len(tx.raw)
+        self._parts += count_parts(body.fields)
         self._queue(key, lane)
         return True
 
@@ -181,6 +204,7 @@ class Mempool:
         del self._by_signed[tx.signed_hash]
         del self._by_txid[tx.txid]
         self.bytes -= len(tx.raw)
+        self._parts -= count_parts(tx.body.fields)
         left = self._of_sender[tx.body.sender] - 1
         if left:
             self._of_sender[tx.body.sender] = left

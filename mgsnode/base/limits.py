@@ -28,6 +28,7 @@ IDLE_BLOCK_MS = 30_000  # an empty block after this much idleness keeps time mov
 FRAME_BYTES_MAX = 2 * 1024 * 1024  # a NEW-VIEW of 31 members with W=4 needs 190 kB
 MEMPOOL_TXS_MAX = 50_000
 MEMPOOL_BYTES_MAX = 64 * 1024 * 1024
+MEMPOOL_PARTS_MAX = 4_000_000  # values in their fields, some 30 bytes each; 100 MB in memory
 MEMPOOL_SENDER_TXS_MAX = 2_048  # one account's share; a shop's day fits into it
 VALIDATORS_MAX = 31  # quadratic votes and Python's speed; see docs
 

@@ -13,7 +13,7 @@ from mgsnode import mempool as module
 from mgsnode.base.errors import Busy, Rejected
 from mgsnode.base.limits import BLOCK_BYTES_MAX, BLOCK_TXS_MAX
 from mgsnode.base.transaction import BAD_NONCE, Transaction
-from mgsnode.mempool import Mempool
+from mgsnode.mempool import Mempool, count_parts
 from tests.mgsnode.txs import sender_of, shape
 
 SENDERS = ("a", "b", "c")
@@ -247,6 +247,18 @@ def test_the_room_is_bounded_in_number_and_bytes() -> None:
     fill(small, "a", 1)
     with pytest.raises(Busy):
         small.add(shape("b"), next_nonce=0, now_ms=0)
+
+
+def test_the_room_is_bounded_in_values_as_they_are_in_memory() -> None:
+    """A thousand lines of an order have 7 kB on the wire, and 134 kB opened."""
+    one, other = shape("a"), shape("b")
+    assert count_parts(((b"x", (1, (2,)), ()), "y")) == 8
+    pool = Mempool(parts_max=count_parts(one.body.fields))
+    assert pool.add(one, next_nonce=0, now_ms=0)
+    with pytest.raises(Busy):
+        pool.add(other, next_nonce=0, now_ms=0)
+    pool.discard(one.txid)
+    assert pool.add(other, next_nonce=0, now_ms=0)
 
 
 def test_a_refused_newcomer_leaves_no_lane_behind() -> None:
