@@ -153,14 +153,18 @@ class Draft:
         state_key = table.prefix + table.encode_key(key)
         record: R | None = self._records.get(state_key, _UNSEEN)
         if record is _UNSEEN:
-            record = self._records[state_key] = self._parent.load(table, state_key)
+            record = self._parent.load(table, state_key)
+            if not table.is_long:
+                self._records[state_key] = record
         return record
 
     def load(self, table: Table[K, R], state_key: bytes) -> R | None:
         """As `Reader.load`."""
         record: R | None = self._records.get(state_key, _UNSEEN)
         if record is _UNSEEN:
-            record = self._records[state_key] = self._parent.load(table, state_key)
+            record = self._parent.load(table, state_key)
+            if not table.is_long:
+                self._records[state_key] = record
         return record
 
     def put(self, table: Table[K, R], key: K, record: R) -> None:

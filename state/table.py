@@ -70,11 +70,13 @@ class Table(Generic[K, R]):
     """Records of the NamedTuple type `record` under keys of type K.
 
     `build` makes a record from its decoded fields where some of them are records themselves;
-    by default the fields are taken as they are.
+    by default the fields are taken as they are. `is_long`: strangers can make its rows long, so a
+    draft that only reads one does not keep it: those that a block reads would add up.
     """
 
     __slots__ = (
-        "_decode_key", "build", "encode_key", "encode_record", "name", "number", "prefix", "record",
+        "_decode_key", "build", "encode_key", "encode_record", "is_long", "name", "number",
+        "prefix", "record",
     )  # fmt: skip
 
     def __init__(
@@ -84,11 +86,14 @@ class Table(Generic[K, R]):
         record: type[R],
         key: KeyCodec[K],
         build: Callable[[tuple[Any, ...]], R] | None = None,
+        *,
+        is_long: bool = False,
     ) -> None:
         assert 0 < number < 256
         self.number = number
         self.name = name  # "family/table", for people
         self.record = record
+        self.is_long = is_long
         self.prefix = STATE_PREFIX + bytes([number])
         self.build: Callable[[tuple[Any, ...]], R] = build or cast(Any, record)._make
         self.encode_record: Callable[[R], bytes] = cast(Any, encode)  # the row's value

@@ -120,7 +120,7 @@ class Refunded(NamedTuple):
 
 
 ORDER: Final[Table[bytes, Order]] = Table(33, "orders/order", Order, bytes_key())
-LINES: Final[Table[bytes, Lines]] = Table(34, "orders/lines", Lines, bytes_key())
+LINES: Final[Table[bytes, Lines]] = Table(34, "orders/lines", Lines, bytes_key(), is_long=True)
 REFUNDED: Final[Table[bytes, Refunded]] = Table(35, "orders/refunded", Refunded, bytes_key())
 
 

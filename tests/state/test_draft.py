@@ -41,6 +41,7 @@ def build_order(fields: tuple[Any, ...]) -> Order:
 
 COUNTS: Table[bytes, Count] = Table(1, "test/counts", Count, bytes_key(None))
 WORDS: Table[bytes, Words] = Table(5, "test/words", Words, bytes_key(None))
+LONG: Table[bytes, Words] = Table(6, "test/long", Words, bytes_key(None), is_long=True)
 NAMES: Table[str, Count] = Table(2, "test/names", Count, text_key())
 DUE: Table[tuple[int, bytes], Count] = Table(3, "test/due", Count, pair_key(int_key(), bytes_key()))
 ORDERS: Table[bytes, Order] = Table(4, "test/orders", Order, bytes_key(), build_order)
@@ -239,6 +240,24 @@ def test_long_rows_are_read_again_each_time() -> None:
             assert (cache.get(WORDS, b"one"), cache.get(WORDS, b"other")) == (one, other)
         kept = [*cache._young.values(), *cache._old.values()]
         assert kept == [words for words in (one, other) if words == short]
+
+
+def test_a_draft_keeps_no_long_row_that_it_only_reads() -> None:
+    rows = DictRows()
+    bottom = Draft(StateReader(rows))
+    bottom.put(LONG, b"one", Words(("x",)))
+    bottom.put(LONG, b"other", Words(("y",)))
+    assert bottom.get(LONG, b"one") == Words(("x",))  # what it wrote it keeps
+    rows.commit(bottom)
+    draft = Draft(Draft(StateReader(rows)))
+    assert draft.get(LONG, b"one") == Words(("x",)) and not draft._records
+    draft.put(LONG, b"other", Words(("z",)))
+    draft.begin()
+    draft.delete(LONG, b"one")
+    assert draft.get(LONG, b"one") is None
+    draft.rollback()
+    assert draft.get(LONG, b"one") == Words(("x",))
+    assert dict(draft.items(LONG)) == {b"one": Words(("x",)), b"other": Words(("z",))}
 
 
 KEYS = st.sampled_from([b"", b"a", b"ab", b"b", b"\xff", b"\xff\xff"])
