@@ -18,6 +18,7 @@ from p2p.limits import Limits
 from p2p.owner import PeerInfo, Stage
 from p2p.peer import Connection
 
+_PORT_MAX = 65_535
 Random = Callable[[], float]  # uniform in [0, 1), like `random.Random.random`
 
 
@@ -41,7 +42,7 @@ class Link:
         # What the host resolved to; a literal needs no asking.
         self.addresses: tuple[str, ...] = (info.host,) if is_ip(info.host) else ()
         self.offences = self.connects = 0
-        # They said that we are no member: until the next connection we claim to be none.
+        # They said that we are no member: on the next connection we claim to be none.
         self.humble = False
 
     def open_connection(self) -> Connection | None:
@@ -146,7 +147,10 @@ class Dialler:
         addresses: tuple[str, ...] = (host,)
         if not is_ip(host):
             loop = asyncio.get_running_loop()
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            try:
+                found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            except UnicodeError as bad:  # the chain lists it, so it must not stop us
+                raise OSError(f"{host!r} cannot be a host's name") from bad
             addresses = tuple(str(entry[4][0]) for entry in found)
         if addresses != link.addresses:
             link.addresses = addresses
@@ -155,6 +159,8 @@ class Dialler:
 
 async def _connect(connection: Connection, addresses: tuple[str, ...], port: int) -> None:
     """TCP to the first address that answers. Raises OSError."""
+    if not 0 < port <= _PORT_MAX:
+        raise OSError(f"{port} is no port")
     loop = asyncio.get_running_loop()
     for address in addresses[:-1]:
         try:

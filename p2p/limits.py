@@ -50,6 +50,7 @@ class Limits:
     refused_max_s: float = 5.0  # somebody answered and refused: it will take a person
     yield_s: float = 0.2  # the higher name lets the lower dial first, so that both rarely do
     lived_s: float = 5.0  # a connection that lasted this long resets the backoff
+    humble_s: float = 5.0  # we claim less than we are for so long, then ask anew
 
     pending_max: int = 128  # connections that have not said hello, over all addresses
     pending_per_address: int = 64  # 31 nodes behind one address may all start at once

@@ -20,8 +20,8 @@ def listening_socket(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM)[0][0]
         listening = socket.create_server((host, port), family=family, backlog=_BACKLOG)
-    except OSError as refused:
-        why = refused.strerror or "no such address"
+    except (OSError, UnicodeError, OverflowError) as refused:
+        why = getattr(refused, "strerror", None) or "no such address"
         raise ConfigError(f"cannot listen for peers on {host}:{port}: {why}") from refused
     listening.setblocking(False)
     return listening

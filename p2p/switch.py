@@ -276,6 +276,19 @@ class Switch:
             await asyncio.sleep(self.limits.tick_s)
             for connection in tuple(self._connections.values()):
                 connection.tick()
+            self._claim_anew()
+
+    def _claim_anew(self) -> None:
+        """End connections on which we have claimed less than we are for a while.
+
+        Whoever refused us may know by now that we are a member, and nothing else would tell us:
+        with f members dead the votes on this connection would be missing for ever.
+        """
+        since = self.now() - self.limits.humble_s
+        for link in self._roster.links.values():
+            connection = link.open_connection()
+            if connection and connection.claimed != self._role and connection.opened_s <= since:
+                connection.end(Bye.ROLE_CHANGED)
 
     def _settle_closed(self) -> None:
         closed, self._closed = self._closed, []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -16,7 +17,7 @@ from p2p.roster import Identity
 from p2p.switch import Switch
 from p2p.tls import make_certificate
 from tests.p2p.attack import join
-from tests.p2p.conftest import World, until
+from tests.p2p.conftest import FAST, World, until
 
 
 async def test_four_members_connect_once_each_and_speak_in_order(world: World) -> None:
@@ -174,6 +175,50 @@ async def test_who_left_unawares_is_heard_as_an_observer_until_it_knows(world: W
     one.switch.set_members([ada, bob])  # and back: it claims its due again
     await until(lambda: two.switch.send("ada", Channel.CONSENSUS, b"vote"), 10)
     assert not [name for name in one.switch.counters if name.startswith("fault")]
+
+
+async def test_who_is_refused_a_moment_before_it_is_a_member_is_one_soon(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It calls again as an observer; nobody's role changes any more that would end that."""
+    ada, bob = world.member("ada"), world.member("bob", OBSERVER)._replace(host="", port=0)
+    one = await world.start("ada", [ada, bob])
+    on_hello, refused = one.switch.on_hello, []
+
+    def then_catch_up(connection: Connection, hello: Hello) -> Bye | None:
+        why = on_hello(connection, hello)
+        if why is Bye.WRONG_ROLE and not refused:
+            refused.append(why)
+            one.switch.set_members([ada, bob._replace(role=MEMBER)])
+        return why
+
+    monkeypatch.setattr(one.switch, "on_hello", then_catch_up)
+    limits = replace(FAST, humble_s=0.2)
+    two = await world.start("bob", [ada, bob], limits=limits)
+    await until(lambda: one.up() == {"bob"})
+    assert one.switch.peers()[0].role == OBSERVER and refused, "the race was driven"
+    await until(lambda: one.switch.send("bob", Channel.CONSENSUS, b"vote"))
+    await until(lambda: two.switch.send("ada", Channel.CONSENSUS, b"vote"))
+
+
+async def test_a_peer_whose_host_is_no_name_stops_nobody(world: World) -> None:
+    """The chain lists what a gateway gave as its endpoint: any printable text and a port."""
+    ada, bob = world.member("ada"), world.member("bob")
+    odd = [
+        world.member(f"odd{number}")._replace(host=host, port=port)
+        for number, (host, port) in enumerate(
+            [("a..b", 80), (".", 80), ("x" * 64, 80), ("127.0.0.1", 99_999), ("::%", 1)]
+        )
+    ]
+    one = await world.start("ada", [ada, bob])
+    one.switch.set_members([ada, bob, *odd])  # one joins while we run
+    two = await world.start("bob", [ada, bob, *odd])  # and is there when we start
+    await until(lambda: one.up() == {"bob"} and two.up() == {"ada"})
+    await asyncio.sleep(0.2)  # every one of them was called
+    assert not one.failures and not two.failures
+    with pytest.raises(ConfigError, match="cannot listen"):
+        await world.start("cyd", [world.member("cyd")._replace(host="a..b")])
+    world.nodes.pop()
 
 
 async def test_case_77_an_exception_in_a_callback_reaches_on_failure(world: World) -> None:
