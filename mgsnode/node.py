@@ -62,6 +62,7 @@ from state.snapshot import Item
 _log = structlog.get_logger("mgsnode.node")
 _HOUSEKEEPING_S = 1.0
 _EXPIRE_EVERY = 5  # seconds between looks for expired transactions
+_TELL_HEAD_EVERY = 5  # seconds; whoever is in another era, or no member, has it from no STATUS
 _GOSSIP_AGAIN_MS = 2_000  # what waits longer may have been missed by somebody
 _GOSSIP_AGAIN_TXS = 512  # a second; whoever holds them already knows them by their hash
 _WATCHED_TXS = 128  # lanes looked at each second for censorship
@@ -437,7 +438,7 @@ class Node:
             file.write(json.dumps(record) + "\n")
 
     async def _keep_house(self) -> None:
-        """Every second: room on the disk, expired transactions, gossip that was missed."""
+        """Every second: room on the disk, expired transactions, what somebody may have missed."""
         rounds = 0
         while True:
             await asyncio.sleep(_HOUSEKEEPING_S)
@@ -450,6 +451,9 @@ class Node:
             if rounds % _EXPIRE_EVERY == 0:
                 expired = self.mempool.expire(self.ledger.head.header.timestamp_ms)
                 self.api.on_expired(expired)
+            if rounds % _TELL_HEAD_EVERY == 0:
+                for peer in self._roster.peers:
+                    self.exchange.tell_head(peer.name, self.height)
 
     def _watch_primary(self) -> None:
         """Is something overlooked that could be executed (case 29)?"""

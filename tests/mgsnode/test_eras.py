@@ -180,6 +180,24 @@ async def test_who_slept_through_eras_comes_back_and_votes(
         assert laws_hold(net)
 
 
+async def test_who_heard_nothing_over_a_barrier_learns_of_it_without_a_new_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its disk was full, or its answers came too late: no STATUS of another era tells a height."""
+    async with mesh(tmp_path, monkeypatch) as net:
+        net.make_home(WATCHER)
+        await net.start(WATCHER)
+        await advance(net, 2)
+        net.wires.keeps = lambda _source, to, *_: to != "rhenus"
+        deaf = net.nodes.pop("rhenus")
+        height = await enact(net, "join", tuple(join_of(net)), FOUNDERS[:3])
+        net.nodes["rhenus"] = deaf
+        assert deaf.height < height - 1
+        net.wires.keeps = lambda *_: True
+        await net.until(net.same, "it has caught up", seconds=12)
+        await signed_by(net, "rhenus")
+
+
 async def test_the_primary_is_suspended_and_comes_back_cleared(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
