@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -141,6 +141,8 @@ class Driver:
         self._opened: dict[bytes, OpenedBlock] = {}
         self._ahead: dict[bytes, asyncio.Task[OpenedBlock]] = {}  # by the block's bytes
         self._told_work = False
+        self._work_came = False  # after we picked for the block that is being built
+        self._checks: dict[bytes, fx.CheckBlock] = {}  # under way, the last of each hash
         self._block_txs = _BLOCK_TXS_FIRST
         self._asked_ms: int | None = None  # when our block under way was asked for
         self.ledger_thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
@@ -183,6 +185,7 @@ class Driver:
 
     def tell_work(self) -> None:
         """A transaction that could be executed waits."""
+        self._work_came = True
         if not self._told_work:
             self._told_work = True
             self.post(ev.Work(True))
@@ -241,7 +244,10 @@ class Driver:
             case fx.BuildBlock():
                 self._spawn(self._build(effect))
             case fx.CheckBlock():
-                self._spawn(self._check(effect))
+                # Named now: a barrier may change the members before the task has its turn.
+                sources = [self._member(index) for index in effect.sources]
+                self._checks[effect.hash] = effect
+                self._spawn(self._check(effect, sources))
             case fx.Decide():
                 self._spawn(self._decide(effect))
             case fx.SetTimer():
@@ -318,6 +324,7 @@ class Driver:
 
     async def _build(self, effect: fx.BuildBlock) -> None:
         self._asked_ms = now().mono_ms
+        self._work_came = False
         txs = self._mempool.pick(txs_max=self._block_txs)
         if not txs and not effect.empty:
             self._nothing_built(effect)
@@ -348,8 +355,11 @@ class Driver:
         self.post(ev.BlockBuilt(effect.view, effect.height, block_hash, header, body, hashes))
 
     def _nothing_built(self, effect: fx.BuildBlock) -> None:
+        self._asked_ms = None
         self._told_work = False
         self.post(ev.NothingBuilt(effect.view, effect.height))
+        if self._work_came and self._mempool.has_work:
+            self.tell_work()  # it came while we built, when we had told of other work
 
     def _set_aside(self, built: Built) -> None:
         """Takes out of the waiting room what no block can hold; a bug's cause goes aside."""
@@ -361,15 +371,19 @@ class Driver:
         for text in built.bugs:
             _log.error("a transaction broke the ledger; it is set aside", traceback=text)
 
-    async def _check(self, effect: fx.CheckBlock) -> None:
+    async def _check(self, effect: fx.CheckBlock, sources: Sequence[str]) -> None:
         try:
-            opened = await self._find(effect)
+            opened = await self._find(effect, sources)
         except Missing:
-            self.post(ev.BodyMissing(effect.hash))
+            if self._checks.get(effect.hash) is effect:  # else others are being asked meanwhile
+                self.post(ev.BodyMissing(effect.hash))
             return
         except (Malformed, Rejected) as error:
             self.post(ev.BlockChecked(effect.hash, f"a bad transaction: {error}", b""))
             return
+        finally:
+            if self._checks.get(effect.hash) is effect:
+                del self._checks[effect.hash]
 
         def work() -> tuple[str | None, bytes] | None:
             if opened.block.header.height <= self._ledger.head.header.height:
@@ -386,14 +400,13 @@ class Driver:
             _log.warning("block refused", height=opened.block.header.height, why=why)
         self.post(ev.BlockChecked(effect.hash, why, body))
 
-    async def _find(self, effect: fx.CheckBlock) -> OpenedBlock:
+    async def _find(self, effect: fx.CheckBlock, sources: Sequence[str]) -> OpenedBlock:
         kept = self._opened.get(effect.hash)
         if kept is not None:
             return kept
         body = self.replica.body(effect.hash)
         if body is not None:
             return await self._bodies.open(open_block(body))
-        sources = [self._member(index) for index in effect.sources]
         return await self._bodies.find(effect.header, effect.tx_hashes, sources)
 
     def _keep_opened(self, block_hash: bytes, opened: OpenedBlock) -> None:

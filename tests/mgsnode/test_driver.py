@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +13,19 @@ import pytest
 from consensus import effects as fx
 from consensus import events as ev
 from mgsnode import driver as module
-from mgsnode.base.codec import decode
+from mgsnode.base.block import PROTOCOL_VERSION, Header, hash_header
+from mgsnode.base.codec import decode, encode
 from mgsnode.base.errors import Malformed
+from mgsnode.base.hashing import ZERO_HASH
 from mgsnode.base.keys import Signed
 from mgsnode.base.limits import FRAME_BYTES_MAX
+from mgsnode.base.validators import ValidatorSet
+from mgsnode.bodies import Missing, OpenedBlock
 from mgsnode.driver import Halted
 from mgsnode.exchange import Certified
 from mgsnode.node import Node
 from p2p.frames import Channel
+from state.ledger import Built
 from tests.mgsnode.mesh import Mesh, mesh
 
 
@@ -356,3 +363,89 @@ async def test_case_37_slow_blocks_are_cut_and_quick_ones_grow_again(
         assert took(0) > module._BLOCK_TXS_LEAST
         for txid in [await pay(net, place=0) for _ in range(3)]:
             await decided(net, txid)
+
+
+async def test_work_that_comes_while_nothing_is_built_is_not_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that was picked is refused; what came meanwhile was told of in its shadow."""
+    async with mesh(tmp_path, monkeypatch, gateways=1, ago_ms=60_000) as net:
+        (node,) = net.nodes.values()
+        loop, build = asyncio.get_running_loop(), node.ledger.build
+        began, go_on = asyncio.Event(), threading.Event()
+
+        def held(*given: Any) -> Built:
+            loop.call_soon_threadsafe(began.set)
+            assert go_on.wait(10)
+            return build(*given)
+
+        monkeypatch.setattr(node.ledger, "build", held)
+        late = net.pay(valid_ms=-1_000)  # the head would take it, a block of now does not
+        assert (await node.api.submit(late)).status == "pending"
+        await asyncio.wait_for(began.wait(), 10)
+        txid = (await node.api.submit(net.pay("bruno", to="anna"))).txid
+        go_on.set()
+        assert await node.api.wait_committed(txid, 5_000)
+        assert node.driver.views_entered == 0
+
+
+def asked_by_hash(sources: tuple[int, ...]) -> fx.CheckBlock:
+    header = Header(
+        PROTOCOL_VERSION, ZERO_HASH, 0, 1, ZERO_HASH, 1, ZERO_HASH, ZERO_HASH, ZERO_HASH,
+        ZERO_HASH, ZERO_HASH,
+    )  # fmt: skip
+    return fx.CheckBlock(hash_header(header), encode(header), None, sources)
+
+
+async def test_a_body_is_asked_of_those_who_were_members_when_it_was_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A barrier that makes the set smaller may be decided before the asking begins."""
+    async with mesh(tmp_path, monkeypatch) as net:
+        names = list(net.nodes)
+        driver = net.nodes[names[0]].driver
+        asked: list[Sequence[str]] = []
+
+        async def find(_header: bytes, _txs: object, sources: Sequence[str]) -> OpenedBlock:
+            asked.append(sources)
+            raise Missing
+
+        monkeypatch.setattr(driver._bodies, "find", find)
+        core = driver.replica._core
+        before = core.members
+        await driver._do(asked_by_hash((1, 3)))
+        monkeypatch.setattr(core, "members", ValidatorSet(before.members[:2]))
+        await net.until(lambda: bool(asked), "it is asked for")
+        monkeypatch.setattr(core, "members", before)
+        assert asked == [[before.members[1].gateway, before.members[3].gateway]]
+        assert not driver._checks and not driver._failure.done()
+
+
+async def test_a_search_that_another_has_replaced_says_nothing_of_its_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the newer one's block would be answered to a replica that waits no more."""
+    async with mesh(tmp_path, monkeypatch) as net:
+        driver = next(iter(net.nodes.values())).driver
+        ends: dict[str, asyncio.Event] = {"danube": asyncio.Event(), "rhenus": asyncio.Event()}
+        over: list[str] = []
+
+        async def find(_header: bytes, _txs: object, sources: Sequence[str]) -> OpenedBlock:
+            await ends[sources[0]].wait()
+            over.append(sources[0])
+            raise Missing
+
+        said: list[ev.Event] = []
+        post = driver.post
+        monkeypatch.setattr(driver._bodies, "find", find)
+        monkeypatch.setattr(
+            driver, "post", lambda e: said.append(e) if isinstance(e, ev.BodyMissing) else post(e)
+        )
+        index = {m.gateway: i for i, m in enumerate(driver.replica.members.members)}
+        for name in ends:
+            await driver._do(asked_by_hash((index[name],)))
+        for name, event in ends.items():
+            event.set()
+            await net.until(lambda name=name: name in over, "that search is over")
+            assert len(said) == (name == "rhenus")
+        assert not driver._checks
