@@ -111,7 +111,7 @@ class _Beginner:
             (settings.p2p.host, settings.p2p.port),
             roster.peers,
             self._on_message,
-            lambda _name, _up: None,
+            self._on_peer,
             on_failure=self._fail,
             random=random.SystemRandom().random,
         )
@@ -148,6 +148,10 @@ class _Beginner:
                 task.cancel()
             await asyncio.gather(fetching, stopping, return_exceptions=True)
             await self._switch.stop()
+
+    def _on_peer(self, name: str, up: bool) -> None:
+        if not up:
+            self._exchange.forget(name)
 
     def _on_message(self, peer: str, channel: Channel, payload: bytes) -> None:
         if channel is Channel.SYNC:

@@ -156,6 +156,12 @@ class Exchange:
         finally:
             del self._asked[peer, number]
 
+    def forget(self, peer: str) -> None:
+        """A peer is gone, and with it its answers: nobody waits for them any longer."""
+        for (asked, _number), future in self._asked.items():
+            if asked == peer and not future.done():
+                future.set_exception(TimeoutError())
+
     def tell_head(self, peer: str, height: int) -> None:
         """Says how far we are."""
         self._send(peer, encode((Kind.HEAD, 0, height)))

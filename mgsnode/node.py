@@ -65,6 +65,7 @@ _EXPIRE_EVERY = 5  # seconds between looks for expired transactions
 _TELL_HEAD_EVERY = 5  # seconds; whoever is in another era, or no member, has it from no STATUS
 _GOSSIP_AGAIN_MS = 2_000  # what waits longer may have been missed by somebody
 _GOSSIP_AGAIN_TXS = 512  # a second; whoever holds them already knows them by their hash
+_READERS_S = 10.0  # the longest read, of all laws over a million rows, takes seconds
 _WATCHED_TXS = 128  # lanes looked at each second for censorship
 
 
@@ -282,6 +283,9 @@ class Node:
         self.ledger.close()
         if self._guard is not None:
             self._guard.close()
+        # A thread may still read for a wallet, or for a snapshot that was given up. Until it has
+        # ended nobody could open the store again, as we do in this process with a new vote key.
+        await asyncio.to_thread(self.ledger.wait_closed, _READERS_S)
 
     def _spawn(self, work: Awaitable[None]) -> None:
         """Holds a task; its failure ends the node (case 77)."""
@@ -329,6 +333,7 @@ class Node:
             self.exchange.tell_head(name, self.height)
         else:
             self.sync.forget(name)
+            self.exchange.forget(name)
 
     def _on_head(self, peer: str, height: int) -> None:
         self._heights[peer] = height

@@ -78,8 +78,8 @@ class RpcServer:
         if self._listener is None:
             return
         self._listener.close()
-        for conversation in list(self._conversations):
-            await conversation.close("the node stops")
+        closing = [conversation.close("the node stops") for conversation in self._conversations]
+        await asyncio.gather(*closing)  # at once: each may take `_CLOSE_S`
         self._server.pre_shutdown()
         await self._server.shutdown(timeout=2)
         assert self._sweeper is not None

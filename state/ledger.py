@@ -239,6 +239,10 @@ class Ledger:
         """Let go of the store, as soon as the last view is closed."""
         self._store.close()
 
+    def wait_closed(self, timeout_s: float) -> bool:
+        """After `close`: wait for the last view; whether the store was let go of."""
+        return self._store.wait_closed(timeout_s)
+
     def _next_validators(self, header: Header) -> ValidatorSet:
         era = _era_after(header)
         members = era_validators(self._reader, era)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 from types import TracebackType
 from typing import Any, Final, NoReturn, Protocol
 
@@ -160,6 +160,7 @@ class Store:
         self._lock = Lock()
         self._users = 1  # this store itself, its snapshots and running iterators
         self._closed = False
+        self._let_go = Event()
 
     @classmethod
     def create(cls, path: Path) -> Store:
@@ -266,6 +267,10 @@ class Store:
             self._closed = True
             self._leave()
 
+    def wait_closed(self, timeout_s: float) -> bool:
+        """After `close`: wait for the last reader; whether the database may be opened again."""
+        return self._let_go.wait(timeout_s)
+
     def _enter(self) -> None:
         with self._lock:
             assert self._users, "a closed store was read"
@@ -276,6 +281,7 @@ class Store:
             self._users -= 1
             if self._users == 0:
                 self._db.close()
+                self._let_go.set()
 
     def __enter__(self) -> Store:
         return self

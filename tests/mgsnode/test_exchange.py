@@ -290,3 +290,19 @@ async def test_case_57_one_peer_cannot_make_us_answer_without_end() -> None:
     await asyncio.sleep(0.2)
     ear.tell("greedy", int(Kind.GET_BLOCKS), 1, (1, 1))
     assert ear.said[-1][2]  # type: ignore[index]
+
+
+async def test_a_question_to_a_peer_that_is_gone_ends_at_once() -> None:
+    """Else whoever catches up waits 5 s for it, patient and without a proposal of its own."""
+    end = End(lambda _peer, _raw: True)
+    gone = [asyncio.ensure_future(end.exchange.blocks("b", 1, 1)) for _ in range(2)]
+    other = asyncio.ensure_future(end.exchange.blocks("c", 1, 1))
+    await asyncio.sleep(0)
+    end.exchange.forget("b")
+    end.exchange.forget("b")  # before whoever waited has heard of it
+    for question in gone:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(question, 1)
+    end.exchange.on_message("b", encode((Kind.BLOCKS, 1, ())))  # too late: nobody's
+    assert not other.done() and len(end.exchange._asked) == 1
+    other.cancel()

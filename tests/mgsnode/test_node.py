@@ -431,3 +431,34 @@ async def test_stopping_under_load_leaves_nothing_in_use(
             assert not node._failure.done()
             node = await net.start(name)
         await net.until(net.same, "one head", seconds=30)
+
+
+async def test_case_47_a_node_has_ended_when_its_store_can_be_opened_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a new vote key it goes on in this process at once: `Locked` would end it."""
+    async with mesh(tmp_path, monkeypatch, gateways=1) as net:
+        (name,) = net.nodes
+        view = net.nodes[name].ledger.view()  # a thread that still reads
+        ledger = net.nodes[name].ledger
+        stopping = asyncio.ensure_future(net.stop(name))
+        await net.until(lambda: ledger._store._closed, "all but the reader have let go")
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert not stopping.done() and not ledger.wait_closed(0)
+        view.close()
+        await asyncio.wait_for(stopping, 5)
+        assert (await net.start(name)).height == 0
+
+
+async def test_who_waits_for_a_peers_answer_hears_that_it_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with mesh(tmp_path, monkeypatch) as net:
+        first, second = list(net.nodes)[:2]
+        net.wires.keeps = lambda *_: False
+        asking = asyncio.ensure_future(net.nodes[first].exchange.blocks(second, 1, 1))
+        await asyncio.sleep(0)
+        await net.stop(second)
+        await asyncio.wait({asking}, timeout=2)
+        assert asking.done() and isinstance(asking.exception(), TimeoutError)

@@ -12,7 +12,9 @@ import pytest
 from rpc.api import NodeStatus
 from rpc.gate import Gate, Gates
 from rpc.limits import BODY_BYTES_MAX, HALF_OPEN_S, RpcSettings
+from rpc.meter import Meter
 from rpc.server import RpcServer
+from rpc.session import Conversation
 
 STATUS = b'{"jsonrpc":"2.0","id":1,"method":"node_status"}'
 
@@ -350,3 +352,24 @@ async def test_stopping_closes_websockets_with_a_reason(http: aiohttp.ClientSess
         message = await socket.receive()
         assert message.extra == "the node stops"
         await asyncio.wait_for(stopping, 5)
+
+
+async def test_clients_that_do_not_take_the_goodbye_are_waited_for_together() -> None:
+    """One after the other, each with its 2 s, they would hold the node's end up for minutes."""
+    server, _ = await serve(RpcSettings())
+    told, all_told = [], asyncio.Event()
+
+    async def close(reason: str) -> None:
+        told.append(reason)
+        if len(told) == 3:
+            all_told.set()
+        await all_told.wait()
+
+    async def send(_data: bytes) -> None:
+        raise AssertionError("nothing is said")
+
+    for _ in range(3):
+        conversation = Conversation(server._dispatcher, Meter(1, 1, 0.0), send=send, close=close)
+        server._conversations.add(conversation)
+    await asyncio.wait_for(server.stop(), 5)
+    assert told == ["the node stops"] * 3
