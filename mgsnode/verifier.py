@@ -8,9 +8,12 @@ was checked (the mempool, by signed hash).
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 
 from mgsnode.base.keys import is_signed_by
 from mgsnode.base.transaction import Claim, Transaction
@@ -24,12 +27,30 @@ def are_good(claims: Sequence[Claim]) -> list[bool]:
     return [is_signed_by(*claim) for claim in claims]
 
 
+def _begin_worker() -> None:
+    """A signal to the whole group reaches the workers too: their parent ends them, when it has no
+    more questions. If it was killed, they end by themselves.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(0)
+
+
 class Verifier:
     """Checks transactions' signatures with `workers` processes, or in slices if 0."""
 
     def __init__(self, workers: int) -> None:
         self._pool = (
-            ProcessPoolExecutor(workers, mp_context=get_context("spawn")) if workers else None
+            ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_begin_worker)
+            if workers
+            else None
         )
         self.checks = 0
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -64,3 +68,58 @@ async def test_a_long_check_yields_to_the_event_loop(monkeypatch: pytest.MonkeyP
     await verifier.check([opened(signed())] * 1_000)
     counting.cancel()
     assert turns >= 1_000 // module._SLICE_CHECKS - 1  # case 76
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_to_the_whole_group_does_not_break_the_workers(number: int) -> None:
+    """Ctrl-C in a terminal, or a service manager: the node would end as if it were broken."""
+    verifier = Verifier(1)
+    try:
+        assert await verifier.check([opened(signed())]) == [True]
+        assert verifier._pool is not None
+        for pid in verifier._pool._processes:
+            os.kill(pid, number)
+        assert await verifier.check([opened(signed("b"))]) == [True]
+    finally:
+        verifier.close()
+
+
+def is_gone(pid: int) -> bool:
+    """Whether this process has ended; nobody may have taken note yet."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    except FileNotFoundError:
+        return True
+    return state.rpartition(") ")[2].startswith("Z")
+
+
+_PARENT = """
+import asyncio, time
+from mgsnode.verifier import Verifier
+from tests.mgsnode.test_verifier import opened, signed
+
+if __name__ == "__main__":
+    verifier = Verifier(1)
+    asyncio.run(verifier.check([opened(signed())]))
+    print(*verifier._pool._processes, flush=True)
+    time.sleep(60)
+"""
+
+
+async def test_workers_do_not_outlive_a_killed_node(tmp_path: Path) -> None:
+    program = tmp_path / "parent.py"
+    program.write_text(_PARENT, encoding="utf-8")
+    parent = await asyncio.create_subprocess_exec(
+        sys.executable, str(program), stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )  # fmt: skip
+    assert parent.stdout is not None
+    worker = int(await asyncio.wait_for(parent.stdout.readline(), 20))
+    parent.kill()
+    await parent.wait()
+    for _ in range(500):
+        if is_gone(worker):
+            return
+        await asyncio.sleep(0.01)
+    os.kill(worker, signal.SIGKILL)
+    raise AssertionError("a worker outlived the node")
