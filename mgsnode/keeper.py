@@ -103,7 +103,7 @@ class Keeper:
             head = await asyncio.to_thread(self._create, view)
         except _Stopped:
             return
-        except MgsError as error:
+        except (MgsError, OSError) as error:  # no room for it: what was written is gone
             _log.error("no snapshot could be made", why=str(error))
             if isinstance(error, ConfigError) and view.height % max(1, self._every) == 0:
                 self._retries = _RETRIES

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from mgsnode import keeper as module
+from mgsnode import snapshots
 from mgsnode.keeper import Keeper
 from mgsnode.snapshots import Shelf, verify_folder
 from state import restore
 from state.ledger import Ledger
+from state.snapshot import HEAD, Item
 from tests.state.test_snapshot import GENESIS, add_block
 
 
@@ -109,6 +111,27 @@ async def test_case_47_one_under_way_is_given_up_when_the_node_ends(
     assert world.shelf.heights() == []
     assert list(world.shelf.root.iterdir()) == []
     Ledger.open(tmp_path / "store", GENESIS).close()  # no view was left open
+
+
+async def test_a_disk_without_room_for_a_snapshot_does_not_end_the_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its files are thrown away; whether the journal has room is seen to elsewhere."""
+    world = World(tmp_path, every=1)
+    write, full = snapshots.write_item, True
+
+    def without_room(folder: Path, item: Item, raw: bytes) -> None:
+        if full and item != HEAD:
+            raise OSError(28, "No space left on device")
+        write(folder, item, raw)
+
+    monkeypatch.setattr(snapshots, "write_item", without_room)
+    await world.block()
+    assert world.keeper.heights() == [] and list(world.shelf.root.iterdir()) == []
+    full = False
+    await world.block()
+    assert world.keeper.heights() == [2]
+    world.ledger.close()
 
 
 def test_what_a_killed_node_left_half_made_is_swept_away(tmp_path: Path) -> None:
