@@ -46,6 +46,10 @@ class Kind(IntEnum):
     ITEM = 12
 
 
+class Gone(TimeoutError):
+    """The peer has gone before it answered."""
+
+
 class Certified(NamedTuple):
     """A block and its certificate, as bytes. Unchecked."""
 
@@ -157,10 +161,10 @@ class Exchange:
             del self._asked[peer, number]
 
     def forget(self, peer: str) -> None:
-        """A peer is gone, and with it its answers: nobody waits for them any longer."""
+        """A peer is gone, and with it its answers: who waits for one gets `Gone`."""
         for (asked, _number), future in self._asked.items():
             if asked == peer and not future.done():
-                future.set_exception(TimeoutError())
+                future.set_exception(Gone())
 
     def tell_head(self, peer: str, height: int) -> None:
         """Says how far we are."""

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple, Protocol
 import structlog
 
 from mgsnode.base.errors import Malformed
-from mgsnode.exchange import Certified
+from mgsnode.exchange import Certified, Gone
 from state.chain import header_of
 
 RANGE_BLOCKS = 32  # of one question at most; fewer where the blocks are large
@@ -181,6 +181,8 @@ class Sync:
             heights = [header_of(certified.block).height for certified in blocks]
             if heights != list(range(first, first + len(blocks))):
                 raise Malformed("other blocks than were asked for")
+        except Gone:
+            return []  # `forget` was told; what stands there now it has said after coming back
         except TimeoutError:
             self._hints.pop(peer, None)  # its next word brings it back
             return []

@@ -11,7 +11,7 @@ from mgsnode import sync as module
 from mgsnode.base.block import PROTOCOL_VERSION, Block, Header, encode_block
 from mgsnode.base.errors import Corrupt, Malformed
 from mgsnode.base.hashing import ZERO_HASH
-from mgsnode.exchange import Certified
+from mgsnode.exchange import Certified, Gone
 from mgsnode.sync import RANGE_BLOCKS, RANGES_AHEAD, Sync
 
 
@@ -231,6 +231,28 @@ async def test_a_peer_that_vanishes_is_done_without() -> None:
     await world.rest()
     assert world.height == 500 and not world.peers["a"].asked
     world.sync.forget("nobody")
+
+
+async def test_what_a_peer_says_on_coming_back_outlives_its_unanswered_question() -> None:
+    """It says its height once, on connecting; the question to the connection before ends later."""
+    world = World({"a": Peer(3)})
+    answer = world.peers["a"].blocks
+    gone = asyncio.get_running_loop().create_future()
+
+    async def blocks(start: int, number: int) -> list[Certified]:
+        if not gone.done():
+            await gone
+        return await answer(start, number)
+
+    world.peers["a"].blocks = blocks  # type: ignore[method-assign]
+    world.sync.hint("a", 3)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # it is asked
+    world.sync.forget("a")
+    gone.set_exception(Gone())
+    world.sync.hint("a", 3)
+    await world.rest()
+    assert world.applied == [1, 2, 3]
 
 
 async def test_large_blocks_are_asked_for_a_few_at_a_time() -> None:
