@@ -26,6 +26,7 @@ _OPENED_AHEAD = 2  # blocks whose signatures are checked while the ledger works 
 _RETRY_S = 0.25
 _TRIES_MAX = 40  # ten seconds without one good block: stop and wait for the next hint
 _TELL_S: Final = 3.0
+_PATIENCE_S = 0.5  # for the next answer; beyond it consensus need not be patient either
 
 _log = structlog.get_logger("mgsnode.sync")
 
@@ -51,8 +52,9 @@ class Sync:
 
     `apply(certified)` checks and makes one block durable if it is the next one; it raises
     `Malformed` where it does not hold. `on_fetching` hears that certified blocks are being
-    fetched: said only after one was applied, and taken back with the first round without any.
-    More must not be believed: consensus is patient while it is true.
+    fetched: said only after one was applied, and taken back with the first round without any, or
+    an answer that is long in coming. More must not be believed: consensus is patient while it is
+    true.
     """
 
     def __init__(
@@ -147,7 +149,7 @@ class Sync:
                 if not questions:
                     return
                 question = questions.popleft()
-                blocks = await question.answer
+                blocks = await self._hear(question)
                 if not blocks or not await self._apply_all(question, blocks):
                     return
                 left = question.wanted - len(blocks)
@@ -157,6 +159,18 @@ class Sync:
         finally:
             for question in questions:
                 question.answer.cancel()
+
+    async def _hear(self, question: _Question) -> list[Certified]:
+        """Its answer. While none comes, nothing certified is being fetched: a liar that gave one
+        good block and then keeps silent must not hold a primary's proposal back for as long.
+        """
+        try:
+            done, _ = await asyncio.wait((question.answer,), timeout=_PATIENCE_S)
+            if not done:
+                self._set_fetching(False)
+            return await question.answer
+        finally:
+            question.answer.cancel()  # where we are cancelled ourselves
 
     def _ask_ahead(self, questions: deque[_Question], first: int) -> int:
         """Keeps a few questions under way; the height after the last one asked for."""

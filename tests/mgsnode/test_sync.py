@@ -223,6 +223,57 @@ async def test_fetching_ends_with_the_first_round_without_a_block() -> None:
     assert world.fetching == [True, False]
 
 
+async def test_who_gives_one_block_and_keeps_silent_does_not_make_consensus_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A primary proposes nothing while it fetches: 5 s for each block would stop the chain."""
+    monkeypatch.setattr(module, "_PATIENCE_S", 0.01)
+    world = World({"a": Peer(1)})
+    answer, silence = world.peers["a"].blocks, asyncio.Event()
+
+    async def blocks(start: int, number: int) -> list[Certified]:
+        if start > 1:
+            await silence.wait()
+            raise TimeoutError
+        return await answer(start, number)
+
+    world.peers["a"].blocks = blocks  # type: ignore[method-assign]
+    over = asyncio.Event()
+
+    def on_fetching(on: bool) -> None:
+        world.fetching.append(on)
+        if not on:
+            over.set()
+
+    world.sync._on_fetching = on_fetching
+    world.sync.hint("a", 10**6)
+    await asyncio.wait_for(over.wait(), 5)
+    assert world.fetching == [True, False] and world.applied == [1]
+    assert not world.tasks[0].done()
+    silence.set()
+    await world.rest()
+    assert world.fetching == [True, False]
+
+
+async def test_no_question_outlives_its_sync() -> None:
+    world = World({"a": Peer(1)})
+    asked: list[asyncio.Task[None] | None] = []
+
+    async def blocks(_start: int, _number: int) -> list[Certified]:
+        asked.append(asyncio.current_task())
+        await asyncio.Event().wait()
+        return []
+
+    world.peers["a"].blocks = blocks  # type: ignore[method-assign]
+    world.sync.hint("a", 10 * RANGE_BLOCKS)
+    await asyncio.sleep(0.01)
+    assert len(asked) == RANGES_AHEAD
+    world.tasks[0].cancel()
+    await asyncio.gather(world.tasks[0], return_exceptions=True)
+    await asyncio.wait({task for task in asked if task is not None}, timeout=1)
+    assert all(task is not None and task.cancelled() for task in asked)
+
+
 async def test_a_peer_that_vanishes_is_done_without() -> None:
     world = World({"a": Silent(500), "b": Peer(500)})
     world.sync.hint("a", 500)
