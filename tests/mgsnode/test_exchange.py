@@ -24,6 +24,7 @@ from mgsnode.base.limits import (
 )
 from mgsnode.exchange import BLOCKS_MAX, Certified, Exchange, Kind
 from p2p.frames import Channel, encode_frame
+from state.snapshot import PREFIX_MAX
 
 BIG_CERTIFICATE = encode(
     Certificate(2**40, 2**40, 2**40, ZERO_HASH, b"\xff\xff\xff\x7f", (bytes(64),) * VALIDATORS_MAX)
@@ -178,7 +179,7 @@ async def test_frames_stay_within_the_limit_with_the_largest_blocks() -> None:
         (Kind.GET_ITEM, 1, (0, "head")),
         (Kind.GET_ITEM, 1, (5, "../../config/gateway_key.json")),
         (Kind.GET_ITEM, 1, (5, b"\x10")),
-        (Kind.GET_ITEM, 1, (5, bytes(5))),
+        (Kind.GET_ITEM, 1, (5, bytes(PREFIX_MAX + 1))),
         (Kind.GET_ITEM, 1, 5),
         (Kind.HEAD, 0, -1),
         (Kind.HEAD, 0, True),
