@@ -1,15 +1,17 @@
 """Orders with referral and review through four real nodes: what each kind costs in the network.
 
-Shops open, distributors join, buyers are bound; then every buyer pays its orders, the shops ship
-them, the buyers complete them, write a review of each line and vote on another's. Kind after kind,
-each from quiet to quiet: all CPU that the four validators use, over the transactions of the kind
-(voting, writing and networking are in it), and the ratio to transfers sent in the same way just
-before. `in_checks` is the same in signature checks as they cost meanwhile (0: a stage too short
-for one): where others use the machine it compares better than microseconds do. At the end the
-nodes stop and one's store is opened: every order must stand completed with its sale, its review
-and its vote, and the bytes that the state has grown by are divided by orders. Then its chain is
-executed again until every order is final, an hour later (`replay.py`): `execution` is what the
-kinds cost the state machine alone.
+Shops open, distributors join, buyers are bound; then every buyer pays its orders, the shops
+ship them, the buyers complete them, write a review of each line and vote on another's. Kind
+after kind, each from quiet to quiet: all CPU that the four validators use, over the
+transactions of the kind (voting, writing and networking are in it), and the ratio to transfers
+sent in the same way just before. The last stage are transfers to accounts that are not there
+yet, in the state that has grown by then: what a kind costs over those is its own, the rest is
+the state's size. `in_checks` is the same in signature checks as they cost meanwhile (0: a stage
+too short for one): where others use the machine it compares better than microseconds do. At the
+end the nodes stop and one's store is opened: every order must stand completed with its sale,
+its review and its vote, and the bytes that the state has grown by are divided by orders. Then
+its chain is executed again until every order is final, an hour later (`replay.py`): `execution`
+is what the kinds cost the state machine alone.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from bench.transfer import BACKLOG_TXS, SATURATION_BATCH, idle_s, percentile_ms
 from bench.wallets import Request, batch_body
 from mgsnode.base.codec import encode
 from mgsnode.base.genesis import Genesis
-from mgsnode.base.hashing import address_of, txid_of
+from mgsnode.base.hashing import address_of, digest, txid_of
 from mgsnode.base.keys import SigningKey
 from mgsnode.base.transaction import Body, seal, tx_statement
 from mgsnode.devnet import ARBITER, MICRO, dev_address, dev_key
@@ -46,6 +48,9 @@ _HOUR_MS = 3_600_000
 _TERMS = (_HOUR_MS, _HOUR_MS, _HOUR_MS, 1_000, 500)  # ship, complete, return; holdback, share
 _TEXT = "It does what it says, and it came in time."
 _NOTHING: tuple[Any, ...] = ((), (), (), (), ())  # the optional fields of `order_pay`
+
+
+NEWCOMERS = "dollar_transfer, to new accounts"  # in the state as it is by then
 
 
 class _Tx(NamedTuple):
@@ -106,6 +111,7 @@ class _Town:
             ("refer_join", self._join), ("refer_bind", self._bind), ("order_pay", self._pay),
             ("order_ship", self._ship), ("order_complete", self._complete),
             ("review_write", self._review), ("review_vote", self._vote),
+            (NEWCOMERS, self._newcomers),
         ]  # fmt: skip
 
     def _buyer(self, index: int) -> int:
@@ -121,6 +127,14 @@ class _Town:
                 self._buyer(i), "dollar_transfer", ((to[self._buyer(i + 1)], 1, "invoice 1"),)
             )
             for i in range(self.orders)
+        ]
+
+    def _newcomers(self) -> list[_Tx]:
+        return [
+            self.people.sign(
+                self._buyer(i), "dollar_transfer", ((digest(b"mgs/bench", order), 1, ""),)
+            )
+            for i, order in enumerate(self._orders)
         ]
 
     def _open(self) -> list[_Tx]:
@@ -264,7 +278,7 @@ def run(*, count: int = 100_000, buyers: int = 0) -> dict[str, object]:
             net.stop_node(node.place)
         _check(net, count)
         state = _state_bytes(net)
-        executed = replay.replay(net.nodes[0].home, net.genesis)
+        executed = replay.replay(net.nodes[0].home, net.genesis, NEWCOMERS)
         store = sum(f.stat().st_size for f in Home(net.nodes[0].home).store.iterdir())
     grown = {name: size for name, size in sorted(state.items()) if size >= count}
     return {
