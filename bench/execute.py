@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import TypeAlias
 
 from bench import kinds
+from bench.unsigned import unsigned
 from mgsnode.base.block import receipts_root, txs_root
-from mgsnode.base.codec import Value, encode
+from mgsnode.base.codec import Value
 from mgsnode.base.genesis import TOKEN_PURPOSES, Genesis, GenesisAccount, GenesisGateway
-from mgsnode.base.hashing import address_of, digest, signed_hash_of, txid_of
+from mgsnode.base.hashing import address_of, digest
 from mgsnode.base.keys import SigningKey
 from mgsnode.base.transaction import Body, Transaction
 from mgsnode.node import calm_collector
@@ -100,12 +101,7 @@ class _Bench:
             self.genesis.hash, self.addresses[sender], 0, nonce, valid_until, _DOLLAR, b"", kind,
             fields,
         )  # fmt: skip
-        signatures = tuple(sorted((self.keys[who], bytes(64)) for who in (sender, *also)))
-        body_bytes = encode(body)
-        raw = encode((body_bytes, signatures))
-        return Transaction(
-            raw, signed_hash_of(raw), body_bytes, txid_of(body_bytes), body, signatures
-        )
+        return unsigned(body, [self.keys[who] for who in (sender, *also)])
 
     def block(
         self, draft: Draft, at: int, txs: Sequence[Transaction], cache: NodeCache

@@ -11,10 +11,11 @@ from bisect import bisect_left, insort
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from bench.unsigned import unsigned
 from mgsnode.base.block import Receipt
-from mgsnode.base.codec import Value, encode
+from mgsnode.base.codec import Value
 from mgsnode.base.genesis import TOKEN_PURPOSES, Genesis, GenesisAccount, GenesisGateway
-from mgsnode.base.hashing import address_of, digest, signed_hash_of, txid_of
+from mgsnode.base.hashing import address_of, digest
 from mgsnode.base.transaction import Body, Transaction
 from state.context import CLOCK, Clock
 from state.draft import Draft, RecordCache
@@ -133,12 +134,7 @@ class MemoryChain:
             payer.address if payer else b"", kind, tuple(fields),
         )  # fmt: skip
         signers = {who.key for who in (sender, *also, *((payer,) if payer else ()))}
-        signatures = tuple((key, bytes(64)) for key in sorted(signers))
-        body_bytes = encode(body)
-        raw = encode((body_bytes, signatures))
-        return Transaction(
-            raw, signed_hash_of(raw), body_bytes, txid_of(body_bytes), body, signatures
-        )
+        return unsigned(body, signers)
 
     def block(self, txs: Sequence[Transaction] = (), *, may_fail: str = "") -> list[Receipt]:
         """One block, a millisecond later; all receipts. `Refused` unless by the name expected."""

@@ -1,9 +1,9 @@
 """The waiting room: opened and checked transactions until a block takes them. No IO.
 
-Bounded in number, bytes, values in the fields and for each sender: a value of one byte takes thirty
-once it is opened. A lane is the queue of one (sender, lane) by
-nonce; it is ready when its first nonce is the next one. Picking goes round the ready lanes, a
-few from each, so that nobody's flood starves another.
+Bounded in number, bytes, values in the fields and for each sender: a value of one byte takes
+thirty once it is opened. A lane is the queue of one (sender, lane) by nonce; it is ready when its
+first nonce is the next one. Picking goes round the ready lanes, a few from each, so that nobody's
+flood starves another.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ class Waiting(NamedTuple):
 
     tx: Transaction
     since_ms: int
+    parts: int  # of its fields, see `count_parts`
 
 
 @dataclass(slots=True)
@@ -93,10 +94,13 @@ class Mempool:
 
     def has_room_for(self, tx: Transaction) -> None:
         """Raises `Busy` where it cannot be taken now."""
+        self._check_room(tx, count_parts(tx.body.fields))
+
+    def _check_room(self, tx: Transaction, parts: int) -> None:
         if (
             len(self._by_signed) >= self._txs_max
             or self.bytes + len(tx.raw) > self._bytes_max
-            or self._parts + count_parts(tx.body.fields) > self._parts_max
+            or self._parts + parts > self._parts_max
         ):
             raise Busy("the waiting room is full", _RETRY_MS)
         if self._of_sender.get(tx.body.sender, 0) >= MEMPOOL_SENDER_TXS_MAX:
@@ -110,8 +114,9 @@ class Mempool:
         """
         if tx.txid in self._by_txid:
             return False
-        self.has_room_for(tx)
         body = tx.body
+        parts = count_parts(body.fields)
+        self._check_room(tx, parts)
         key = (body.sender, body.lane)
         lane = self._lanes.get(key)
         if lane is None:
@@ -121,13 +126,13 @@ class Mempool:
         if body.nonce in lane.waiting:
             raise Rejected(BAD_NONCE, taken=body.nonce)
         self._lanes[key] = lane
-        waiting = Waiting(tx, now_ms)
+        waiting = Waiting(tx, now_ms, parts)
         lane.waiting[body.nonce] = waiting
         self._by_signed[tx.signed_hash] = waiting
         self._by_txid[tx.txid] = tx
         self._of_sender[body.sender] = self._of_sender.get(body.sender, 0) + 1
         self.bytes += len(tx.raw)
-        self._parts += count_parts(body.fields)
+        self._parts += parts
         self._queue(key, lane)
         return True
 
@@ -201,10 +206,9 @@ class Mempool:
         self._settle(key, lane)
 
     def _drop(self, tx: Transaction) -> None:
-        del self._by_signed[tx.signed_hash]
+        self._parts -= self._by_signed.pop(tx.signed_hash).parts
         del self._by_txid[tx.txid]
         self.bytes -= len(tx.raw)
-        self._parts -= count_parts(tx.body.fields)
         left = self._of_sender[tx.body.sender] - 1
         if left:
             self._of_sender[tx.body.sender] = left

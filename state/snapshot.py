@@ -170,7 +170,7 @@ def check_cut(prefixes: Sequence[Value]) -> tuple[bytes, ...]:
     covered = 0  # of FANOUT ** PREFIX_MAX places
     for prefix in prefixes:
         if type(prefix) is not bytes or not is_item(prefix):
-            raise Malformed("a chunk's prefix is up to 16 half-bytes")
+            raise Malformed(f"a chunk's prefix is up to {PREFIX_MAX} half-bytes")
         at = int.from_bytes(prefix.ljust(PREFIX_MAX, b"\0"), "big")
         start = sum((at >> 8 * i & 15) << 4 * i for i in range(PREFIX_MAX))
         if start != covered:
