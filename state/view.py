@@ -6,8 +6,6 @@ makes of them (texts, hex) is not known here. Lists come by cursor from `state/l
 
 from __future__ import annotations
 
-from itertools import chain as joined
-from itertools import repeat
 from types import TracebackType
 from typing import Any, NamedTuple, TypeVar
 
@@ -38,7 +36,7 @@ from state.tx.orders import (
 )  # fmt: skip
 from state.tx.payouts import REDEMPTION, Redemption
 from state.tx.positions import POSITION, Position, position_of
-from state.tx.sales import refunded_of
+from state.tx.sales import refunded_of, with_refunded
 
 K = TypeVar("K")
 R = TypeVar("R")
@@ -196,10 +194,8 @@ class View:
         """The order's lines with what was refunded of each; empty if there is no order."""
         lines = self.reader.get(LINES, order_id)
         items = lines.lines if lines else ()
-        gone = joined(refunded_of(self.reader, order_id), repeat(0))
-        return [
-            LineView(OrderLine._make(line), back) for line, back in zip(items, gone, strict=False)
-        ]
+        gone = refunded_of(self.reader, order_id)
+        return [LineView(OrderLine._make(line), back) for line, back in with_refunded(items, gone)]
 
     def list_page(
         self, number: int, owner: bytes, *, after: bytes = b"", limit: int, newest: bool = False

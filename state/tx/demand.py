@@ -18,7 +18,6 @@ it backed it has kept.
 
 from __future__ import annotations
 
-from itertools import chain, repeat
 from typing import Final, NamedTuple
 
 from mgsnode.base.errors import Rejected
@@ -41,7 +40,7 @@ from state.tx.orders import (
     Order,
     Shop,
 )
-from state.tx.sales import Lines, lines_of, refunded_of
+from state.tx.sales import Lines, lines_of, refunded_of, with_refunded
 
 COMMUNITY: Final = 7  # the family's number
 UNKNOWN_DEMAND: Final = (701, "UNKNOWN_DEMAND")
@@ -422,9 +421,7 @@ def _fitting(lines: Lines, gone: tuple[int, ...], price: int) -> int:
     """Units bought at half the price asked or more, less those of them that were refunded."""
     return sum(
         bought - back
-        for (_, bought, unit_price, _), back in zip(
-            lines.lines, chain(gone, repeat(0)), strict=False
-        )
+        for (_, bought, unit_price, _), back in with_refunded(lines.lines, gone)
         if 2 * unit_price >= price
     )
 

@@ -328,7 +328,8 @@ def _counted(
     if not order.refunded:
         return weight
     _, quantity, unit_price, _ = lines_of(ctx, order_id).lines[line]
-    back = (*refunded_of(ctx.draft, order_id)[line : line + 1], 0)[0]
+    gone = refunded_of(ctx.draft, order_id)
+    back = gone[line] if line < len(gone) else 0
     stands = min((quantity - back) * unit_price, order.kept)  # a ruling takes from no line
     return weight * min(stands, VALUE_MAX) // min(quantity * unit_price, VALUE_MAX)
 

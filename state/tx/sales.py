@@ -6,14 +6,17 @@ Part of the orders family: `payout.py` moves the money, `orders.py` is the way o
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from itertools import chain, repeat
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from mgsnode.base.errors import Rejected
 from state.context import Context
 from state.draft import Reader
 from state.table import Table, bytes_key
 from state.tx.shops import BPS, SHOP, Shop
+
+L = TypeVar("L")
 
 UNKNOWN_ORDER: Final = (202, "UNKNOWN_ORDER")
 NOT_BUYER: Final = (203, "NOT_BUYER")
@@ -173,13 +176,18 @@ def refunded_of(reader: Reader, order_id: bytes) -> tuple[int, ...]:
     return row.quantities if row else ()
 
 
+def with_refunded(lines: Iterable[L], gone: tuple[int, ...]) -> Iterator[tuple[L, int]]:
+    """Each of an order's lines with what was refunded of it, `gone` being `refunded_of` it."""
+    return zip(lines, chain(gone, repeat(0)), strict=False)
+
+
 def units_left(reader: Reader, order_id: bytes) -> dict[bytes, int]:
     """Units of each batch in what of an order's lines was not refunded."""
     stored = reader.get(LINES, order_id)
     assert stored is not None, "an order has lines"
     units: dict[bytes, int] = {}
-    gone = chain(refunded_of(reader, order_id), repeat(0))
-    for (_, quantity, _, batch), back in zip(stored.lines, gone, strict=False):
+    gone = refunded_of(reader, order_id)
+    for (_, quantity, _, batch), back in with_refunded(stored.lines, gone):
         if batch and quantity > back:
             units[batch[0]] = units.get(batch[0], 0) + quantity - back
     return units
