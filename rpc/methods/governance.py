@@ -10,7 +10,7 @@ from rpc.lists import read_page
 from rpc.results import ANY, BOOL, HASH, HEIGHT, INT, TEXT, array, enum, nullable, obj, page
 from rpc.schema import Hash32, PageParams, Params
 from state.registry import standard_registry
-from state.tx.governance import (
+from state.tx.proposals import (
     DONE,
     EXPIRED,
     FAILED,

@@ -1,8 +1,8 @@
 """Gateways: who they are, what they may do, who of them sits in the validator set; arbiters.
 
 Law: the validator set of the next height is the gateways that have a seat, in the order of
-their places; each era stands in a row. The genesis makes the first ones; `governance.py` alone
-changes status, seat and keys.
+their places; each era stands in a row. The genesis makes the first ones; governance alone changes
+status, seat and keys (`seats.py`).
 """
 
 from __future__ import annotations

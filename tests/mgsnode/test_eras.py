@@ -21,8 +21,8 @@ from mgsnode.driver import Outdated
 from mgsnode.home import Home, adopt_next_vote, create_next_vote, load_node_keys
 from mgsnode.keystore import KeyFile
 from mgsnode.node import Node
-from state.tx.governance import PROPOSAL
 from state.tx.membership import Join, possession_fields
+from state.tx.proposals import PROPOSAL
 from tests.mgsnode.mesh import WATCHER, Mesh, mesh
 
 FOUNDERS = ["albion", "danube", "lutetia", "rhenus"]

@@ -29,9 +29,10 @@ from state.tx.gateways import (
     Gateway,
     derive_validators,
 )
-from state.tx.governance import EVIDENCE, EXPIRED, OPEN, PASSED, PROPOSAL
 from state.tx.membership import KEY_USE
+from state.tx.proposals import EXPIRED, OPEN, PASSED, PROPOSAL
 from state.tx.seats import CHANGE, COUNTS, QUEUE
+from state.tx.slashing import EVIDENCE
 from state.view import check_laws
 from tests.state.scenarios.base import ALICE, BOB, OP0, OP1, SCENARIOS, Scenario, new_world
 from tests.state.test_ledger import GENESIS, Wallets, certify

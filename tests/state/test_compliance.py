@@ -14,8 +14,8 @@ from state.tx.accounts import ACCOUNT, EVER_FROZEN, FREEZE, FROZEN, account_of
 from state.tx.compliance import CASE as CASES
 from state.tx.compliance import SEIZURE
 from state.tx.gateways import OFFICER as OFFICER_ROLE
-from state.tx.governance import PROPOSAL
 from state.tx.orders import ORDER
+from state.tx.proposals import PROPOSAL
 from tests.state.scenarios.base import ALICE, ARBITER, BOB, NOTHING, OP0, SELLER, grant, new_world
 from tests.state.scenarios.compliance import CASE, OFFICER, freeze
 from tests.state.scenarios.governance import done, join_args, passed, propose

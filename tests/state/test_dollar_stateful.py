@@ -30,12 +30,12 @@ from state.registry import standard_registry
 from state.tx.accounts import account_of, freeze_of
 from state.tx.clearing import next_window
 from state.tx.gateways import GATEWAY, standing_of
-from state.tx.governance import PROPOSAL
 from state.tx.issuing import ISSUE
 from state.tx.leaving import CLEARING
 from state.tx.obligations import OBLIGATION
 from state.tx.payouts import REDEMPTION
 from state.tx.periods import period_of
+from state.tx.proposals import PROPOSAL
 from tests.state.scenarios.accounts import keys
 from tests.state.scenarios.base import ALICE, BOB, SELLER, VECTORS
 from tests.state.scenarios.clearing import jump

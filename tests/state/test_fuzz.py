@@ -44,8 +44,8 @@ from state.fields import (
 from state.registry import Kind
 from state.tx.accounts import account_of
 from state.tx.gateways import GATEWAY, close_era
-from state.tx.governance import OPEN, PASSED, PROPOSAL
 from state.tx.periods import period_of
+from state.tx.proposals import OPEN, PASSED, PROPOSAL
 from tests.state.scenarios.governance import consent, said
 from tests.state.world import DAY_MS, DOLLAR, Person, World, h, make_genesis, people, root_of
 

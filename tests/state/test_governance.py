@@ -17,9 +17,10 @@ from mgsnode.base.validators import faults_of, quorum_of
 from state.context import PARAM, Param, Params
 from state.draft import Draft
 from state.tx.gateways import ERA, GATEWAY, Gateway
-from state.tx.governance import EVIDENCE, PROPOSAL, Proposal, needed
 from state.tx.membership import KEY_USE
+from state.tx.proposals import PROPOSAL, Proposal, needed
 from state.tx.seats import CHANGE, COUNTS, QUEUE
+from state.tx.slashing import EVIDENCE
 from tests.state.scenarios.base import ALICE, OP0, OP1, OP2, OP3, set_bond
 from tests.state.scenarios.governance import (  # fmt: skip
     _contradiction,

@@ -457,7 +457,7 @@ def test_a_vetoed_issue_is_not_carried_where_its_room_has_gone() -> None:
     done(w, "set_cap", ("g1", BEYOND - 1))
     while w.height < 40:
         w.block()
-    from state.tx.governance import PROPOSAL
+    from state.tx.proposals import PROPOSAL
 
     row = w.draft.get(PROPOSAL, proposal)
     assert row is not None and (row.status, row.reason) == ("failed", "ROOM_EXCEEDED")

@@ -10,8 +10,8 @@ from mgsnode.base.keys import Signed, SigningKey, statement
 from mgsnode.base.transaction import Transaction
 from state.tx.accounts import account_of
 from state.tx.gateways import GATEWAY
-from state.tx.governance import PROPOSAL
 from state.tx.membership import Join, possession_fields
+from state.tx.proposals import PROPOSAL
 from tests.state.scenarios.base import (
     ALICE,
     BOB,
