@@ -26,7 +26,6 @@ from rpc.results import (
 )
 from rpc.schema import Hash32, Name, NoParams, PageParams, Params
 from state.context import live_at
-from state.tx.clearing import WINDOW, WINDOWS, Window, next_window
 from state.tx.leaving import CLEARING
 from state.tx.obligations import (
     ALL_OBLIGATIONS,
@@ -37,6 +36,7 @@ from state.tx.obligations import (
     TO_END,
     Obligation,
 )
+from state.tx.windows import WINDOW, WINDOWS, Window, next_window
 from state.view import View
 
 

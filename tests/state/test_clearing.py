@@ -21,7 +21,7 @@ from mgsnode.base.errors import Rejected
 from state import execute
 from state.context import DUE
 from state.tx import seats
-from state.tx.clearing import ASSUMED, NEXT, WINDOW, next_window, window_id
+from state.tx.assuming import ASSUMED
 from state.tx.gateways import GATEWAY, STANDING, Gateway, Standing, standing_of
 from state.tx.leaving import CLEARING, OBLIGATIONS_OPEN, leaving_id
 from state.tx.obligations import (
@@ -35,6 +35,7 @@ from state.tx.obligations import (
 )
 from state.tx.positions import NO_POSITION, POSITION, position_of
 from state.tx.tokens import TOKEN_FAMILY, UNBONDING, liable_bond, token_totals_of
+from state.tx.windows import NEXT, WINDOW, next_window, window_id
 from tests.state.scenarios.accounts import keys
 from tests.state.scenarios.base import ALICE, OP0, OP1, OP2, OP3, set_bond
 from tests.state.scenarios.clearing import ATTESTORS, jump, jump_to, open_ones, row_of

@@ -28,7 +28,6 @@ from state import execute
 from state.context import CLOCK
 from state.registry import standard_registry
 from state.tx.accounts import account_of, freeze_of
-from state.tx.clearing import next_window
 from state.tx.gateways import GATEWAY, standing_of
 from state.tx.issuing import ISSUE
 from state.tx.leaving import CLEARING
@@ -36,6 +35,7 @@ from state.tx.obligations import OBLIGATION
 from state.tx.payouts import REDEMPTION
 from state.tx.periods import period_of
 from state.tx.proposals import PROPOSAL
+from state.tx.windows import next_window
 from tests.state.scenarios.accounts import keys
 from tests.state.scenarios.base import ALICE, BOB, SELLER, VECTORS
 from tests.state.scenarios.clearing import jump

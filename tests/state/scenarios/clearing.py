@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from mgsnode.base.transaction import Transaction
 from state.context import CLOCK
-from state.tx.clearing import next_window
 from state.tx.gateways import GATEWAY
 from state.tx.leaving import CLEARING
 from state.tx.obligations import OBLIGATION, TO_END, Obligation
+from state.tx.windows import next_window
 from tests.state.scenarios.accounts import keys
 from tests.state.scenarios.base import ALICE, OP0, OP1, OP2, OP3, scenario, set_bond
 from tests.state.scenarios.governance import done, propose
