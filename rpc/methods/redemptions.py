@@ -26,10 +26,11 @@ from rpc.results import (
 from rpc.schema import Address, Hash32, Name, PageParams, Params, make_cursor, open_cursor
 from state.context import family_ms, live_at, pause_of
 from state.tx.accounts import freeze_of
+from state.tx.contests import CONTEST
 from state.tx.money import REDEMPTIONS
-from state.tx.payouts import CONTEST, OPEN_STATUSES, Redemption, deadline_of, status_of
+from state.tx.payouts import OPEN_STATUSES, Redemption, deadline_of, status_of
 from state.tx.quotes import CURRENT, QUOTE, QUOTES_OF, Quote, current_quote
-from state.tx.redemptions import BY_GATEWAY, BY_HOLDER
+from state.tx.redeeming import BY_GATEWAY, BY_HOLDER
 from state.view import View
 
 

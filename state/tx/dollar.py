@@ -1,8 +1,8 @@
 """The dollar: what holders have and pay one another.
 
 Law: supply = balances + fee pool + locked + escrowed = issued - burned = sum of positions, and
-each bucket is the sum of its records. Issuing stands in `reserves.py`, redeeming in
-`redemptions.py`; the account row, the movers and the positions are next door.
+each bucket is the sum of its records. Issuing stands in `issuing.py`, redeeming in
+`redeeming.py`; the account row, the movers and the positions are next door.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ from state.tx.positions import change_position
 
 UNKNOWN_REDEMPTION: Final = (1501, "UNKNOWN_REDEMPTION")
 REDEMPTION_STATUS: Final = (1502, "REDEMPTION_STATUS")
+NOT_HOLDER: Final = (1503, "NOT_HOLDER")
 REDEMPTION_DEADLINE: Final = (1504, "REDEMPTION_DEADLINE")
 
 REDEEMED, ASK_FEE, DEPOSIT = 1, 2, 3  # purposes of a redemption's hold
@@ -63,14 +64,6 @@ class Redemption(NamedTuple):
     reason: str = ""  # of a refusal
 
 
-class Contest(NamedTuple):
-    """A holder says that it was not paid. It stays for the record when it is over."""
-
-    reason: str
-    needed: int  # equal votes that decide
-    votes: tuple[tuple[bytes, bool], ...]  # (attestor, for the holder), in the order of voting
-
-
 class Open(NamedTuple):
     """A holder's open redemption; all there is to say of it stands in the key."""
 
@@ -90,7 +83,6 @@ OPEN: Final[Table[tuple[bytes, bytes], Open]] = Table(
     241, "redemptions/open", Open, pair_key(bytes_key(), bytes_key())
 )
 SWEEP: Final[Table[bytes, Sweep]] = Table(242, "redemptions/sweep", Sweep, bytes_key())
-CONTEST: Final[Table[bytes, Contest]] = Table(248, "redemptions/contest", Contest, bytes_key())
 
 
 # What holds for it now -----------------------------------------------------------------------

@@ -5,11 +5,11 @@ from __future__ import annotations
 from state.context import is_scheduled
 from state.draft import Reader
 from state.tx.accounts import freeze_of
+from state.tx.contests import CONTEST
 from state.tx.diligence import check_tallies
 from state.tx.money import HOLD, REDEMPTIONS
 from state.tx.payouts import (
     ASK_FEE,
-    CONTEST,
     CONTESTED,
     DEPOSIT,
     OPEN,

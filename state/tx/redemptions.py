@@ -11,19 +11,17 @@ of a quote is the sum of what was redeemed on it, and each period's tally that o
        |--deadline------------------------------------------->  expired    strike
        `--holder seized-------------------------------------->  seized
 
-Who loses a contest pays: the holder its deposit, to the gateway, beside the ask fee; the gateway
-a part of its bond, as for a deadline missed, half of it to the holder (`diligence.py`).
-How they end stands in `payouts.py`, prices in `quotes.py`. Longer than a page because a family
-declares itself in one place.
+How one is asked for and paid stands in `redeeming.py`, who is right in `contests.py`, how they end
+in `payouts.py`, what a gateway answers for in `diligence.py`, prices in `quotes.py`. Here are the
+deadlines, and all that the family declares: longer than a page because it does so in one place.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from mgsnode.base.errors import Rejected
 from mgsnode.base.limits import INT_MAX, MEMO_BYTES_MAX
-from state.context import Context, Fields, ParamSpec
+from state.context import Context, ParamSpec
 from state.fields import (
     Address,
     Amount,
@@ -37,8 +35,15 @@ from state.fields import (
     gateway_name,
 )
 from state.registry import EventSpec, Family, Kind, Law
-from state.tx.accounts import freeze_of, frozen_ms, is_frozen, is_linked
-from state.tx.compliance import is_case_of
+from state.tx.contests import (
+    ALREADY_RULED,
+    CONTEST,
+    RULER_LINKED,
+    RULER_NOT_LISTED,
+    apply_redeem_contest,
+    apply_redeem_rule,
+    lose_contest,
+)
 from state.tx.diligence import (
     CREDIT,
     CREDIT_EXHAUSTED,
@@ -46,48 +51,26 @@ from state.tx.diligence import (
     DILIGENCE_KINDS,
     STRIKES,
     TALLY,
-    check_credit,
     fail,
-    note_refusal,
     on_period_closed,
     on_stop_cleared,
 )
-from state.tx.gateways import (
-    ATTESTOR,
-    GATEWAY,
-    GATEWAY_NOT_ACTIVE,
-    LEFT,
-    NOT_OPERATOR,
-    UNKNOWN_GATEWAY,
-    is_listed,
-    operated_by,
-)
-from state.tx.money import REDEMPTIONS, check_balance, hold, hold_parts
+from state.tx.money import REDEMPTIONS
 from state.tx.payouts import (
-    ASK_FEE,
     CLAIMED,
-    CONTEST,
     CONTESTED,
-    DEPOSIT,
     EXPIRED,
+    NOT_HOLDER,
     OPEN,
     PENDING,
-    REDEEMED,
     REDEMPTION,
     REDEMPTION_DEADLINE,
     REDEMPTION_STATUS,
-    REFUSED,
-    RETURNED,
     SEIZED,
     SWEEP,
     UNKNOWN_REDEMPTION,
-    Contest,
-    Open,
-    Redemption,
     begin_sweep,
     give_back,
-    go_on,
-    open_redemption,
     operator_of,
     put_off,
     seize,
@@ -95,194 +78,21 @@ from state.tx.payouts import (
     status_of,
     sweep,
 )
-from state.tx.periods import period_of
-from state.tx.positions import (
-    ASKED_MAX,
-    CENT,
-    DOLLAR,
-    PAID_ON,
-    SUPPLY_LIMIT,
-    change_position,
-    check_reference,
-    position_of,
-    use_reference,
-)
-from state.tx.quotes import (
-    CURRENT,
-    QUOTE,
-    QUOTE_EVENTS,
-    QUOTE_KINDS,
-    QUOTE_REFUSALS,
-    check_fiat,
-    check_served,
-    use_quote,
+from state.tx.positions import DOLLAR
+from state.tx.quotes import CURRENT, QUOTE, QUOTE_EVENTS, QUOTE_KINDS, QUOTE_REFUSALS
+from state.tx.redeeming import (
+    BELOW_MINIMUM,
+    NOT_WHOLE_CENTS,
+    UNKNOWN_CASE,
+    apply_redeem,
+    apply_redeem_confirm,
+    apply_redeem_paid,
+    apply_redeem_refuse,
 )
 from state.tx.redemption_laws import check_redemptions
 
-NOT_HOLDER: Final = (1503, "NOT_HOLDER")
-BELOW_MINIMUM: Final = (1505, "BELOW_MINIMUM")
-NOT_WHOLE_CENTS: Final = (1506, "NOT_WHOLE_CENTS")
-UNKNOWN_CASE: Final = (1510, "UNKNOWN_CASE")
-RULER_NOT_LISTED: Final = (1511, "RULER_NOT_LISTED")
-RULER_LINKED: Final = (1512, "RULER_LINKED")
-ALREADY_RULED: Final = (1513, "ALREADY_RULED")
-
-BY_HOLDER, BY_GATEWAY = 1, 2  # lists of redemptions
 _HOUR_MS = 3_600_000
 _DAY_MS = 24 * _HOUR_MS
-
-
-# Asking and paying ---------------------------------------------------------------------------
-
-
-def apply_redeem(ctx: Context, fields: Fields) -> None:
-    """Ask a gateway for fiat at par; the dollars are locked until it is settled."""
-    name, amount, currency, payout_hash, quote = fields
-    params = ctx.params
-    gateway = ctx.require(GATEWAY, name, UNKNOWN_GATEWAY, gateway=name)
-    if gateway.status == LEFT:
-        raise Rejected(GATEWAY_NOT_ACTIVE, gateway=name, status=gateway.status)
-    check_served(name, gateway, currency)
-    if amount < params["redeem_minimum"]:
-        raise Rejected(BELOW_MINIMUM, minimum=str(params["redeem_minimum"]))
-    if amount % CENT:
-        raise Rejected(NOT_WHOLE_CENTS)
-    fiat, quote_id = check_fiat(ctx, name, currency, amount, quote)
-    ask_fee = params["ask_fee"]
-    check_balance(ctx.draft, ctx.sender, amount + ask_fee)
-    position = position_of(ctx.draft, name)
-    check_credit(ctx, name, gateway, position, amount)
-    if position.asked + amount > ASKED_MAX:
-        raise Rejected(SUPPLY_LIMIT)
-    # From here on nothing can fail.
-    rid = ctx.object_id
-    now_ms = ctx.now(REDEMPTIONS)
-    due_ms = now_ms + params["redeem_deadline_ms"]
-    deposit = min(amount * params["contest_deposit_bps"] // 10_000, params["contest_deposit"])
-    stood_ms, parked = frozen_ms(ctx.draft, ctx.sender, now_ms), False
-    # By place: twenty names would cost as much as writing two rows.
-    redemption = Redemption(
-        ctx.sender, name, amount, ask_fee, deposit, currency, payout_hash, quote_id, fiat, PENDING,
-        due_ms, stood_ms, parked, params["contest_ms"], params["ruling_ms"], params["ruling_votes"],
-        period_of(ctx.draft).number, ctx.time_ms,
-    )  # fmt: skip
-    ctx.draft.put(REDEMPTION, rid, redemption)
-    ctx.draft.put(OPEN, (ctx.sender, rid), Open())
-    ctx.schedule(due_ms, rid, REDEMPTIONS)
-    use_quote(ctx, quote_id, amount)
-    change_position(ctx, name, asks=amount, asked=amount)
-    hold_parts(ctx, ctx.sender, REDEMPTIONS, rid, ((REDEEMED, amount), (ASK_FEE, ask_fee)))
-    ctx.involve(gateway.operator)
-    ctx.list_under(BY_HOLDER, ctx.sender, rid)
-    ctx.list_under(BY_GATEWAY, name.encode(), rid)
-    ctx.emit("redemption_asked", rid, ctx.sender, name, amount, currency)
-
-
-def _operated_redemption(ctx: Context, rid: bytes) -> Redemption:
-    """The pending redemption at the gateway that the sender acts for, else a refusal."""
-    name, _ = operated_by(ctx, ctx.sender)
-    redemption = open_redemption(ctx, rid, PENDING)
-    if redemption.gateway != name:
-        raise Rejected(NOT_OPERATOR, gateway=redemption.gateway)
-    return redemption
-
-
-def apply_redeem_paid(ctx: Context, fields: Fields) -> None:
-    """The gateway claims to have paid; the holder has the contest time to answer."""
-    rid, reference, case = fields
-    redemption = _operated_redemption(ctx, rid)
-    name, holder = redemption.gateway, redemption.holder
-    check_reference(ctx, PAID_ON, name, reference)
-    if is_frozen(ctx.draft, holder):
-        freeze = freeze_of(ctx.draft, holder)
-        assert freeze is not None
-        if case != (freeze.case,):
-            raise Rejected(UNKNOWN_CASE, needed=freeze.case.hex())
-    elif case and not is_case_of(ctx.draft, holder, case[0]):
-        raise Rejected(UNKNOWN_CASE)
-    # From here on nothing can fail.
-    use_reference(ctx, PAID_ON, name, reference)
-    claimed = redemption._replace(status=CLAIMED, reference=reference)
-    claimed = go_on(ctx, rid, claimed, redemption.contest_ms)
-    change_position(ctx, name, claimed=redemption.amount, fiat_out=redemption.amount)
-    ctx.involve(holder)
-    ctx.emit("redemption_claimed", rid, name, reference, claimed.due_ms, case)
-
-
-def apply_redeem_refuse(ctx: Context, fields: Fields) -> None:
-    """The gateway will not pay, for a listed reason: the dollars return."""
-    rid, reason = fields
-    redemption = _operated_redemption(ctx, rid)
-    # From here on nothing can fail.
-    is_earned = reason == "details" and not is_frozen(ctx.draft, redemption.holder)
-    fee_to = ctx.sender if is_earned else b""
-    give_back(ctx, rid, redemption, status=REFUSED, fee_to=fee_to, reason=reason)
-    note_refusal(ctx, redemption)
-
-
-# The holder's answer -------------------------------------------------------------------------
-
-
-def apply_redeem_confirm(ctx: Context, fields: Fields) -> None:
-    """The holder has the fiat: the dollars burn, the ask fee comes back."""
-    (rid,) = fields
-    redemption = open_redemption(ctx, rid, CLAIMED)
-    if redemption.holder != ctx.sender:
-        raise Rejected(NOT_HOLDER)
-    # From here on nothing can fail.
-    settle(ctx, rid, redemption, ask_fee_to=redemption.holder)
-
-
-def apply_redeem_contest(ctx: Context, fields: Fields) -> None:
-    """The holder has not been paid: a deposit is held until attestors, or time, have ruled."""
-    rid, reason = fields
-    redemption = open_redemption(ctx, rid, CLAIMED)
-    if redemption.holder != ctx.sender:
-        raise Rejected(NOT_HOLDER)
-    check_balance(ctx.draft, ctx.sender, redemption.deposit)
-    # From here on nothing can fail.
-    contested = redemption._replace(status=CONTESTED)
-    contested = go_on(ctx, rid, contested, redemption.ruling_ms)
-    hold(ctx, ctx.sender, REDEMPTIONS, rid, DEPOSIT, redemption.deposit)
-    ctx.draft.put(CONTEST, rid, Contest(reason, redemption.ruling_votes, ()))
-    ctx.involve(operator_of(ctx.draft, redemption))
-    ctx.emit("redemption_contested", rid, redemption.gateway, reason, contested.due_ms)
-
-
-def apply_redeem_rule(ctx: Context, fields: Fields) -> None:
-    """A listed attestor says who is right; enough equal votes of those listed now decide."""
-    rid, is_for_holder = fields
-    if not is_listed(ctx.draft, ATTESTOR, ctx.sender):
-        raise Rejected(RULER_NOT_LISTED)
-    redemption = open_redemption(ctx, rid, CONTESTED)
-    operator = operator_of(ctx.draft, redemption)
-    for party in (redemption.holder, operator):
-        if is_linked(ctx.draft, ctx.sender, party):
-            raise Rejected(RULER_LINKED)
-    contest = ctx.draft.get(CONTEST, rid)
-    assert contest is not None, "what is contested has a contest"
-    if any(is_linked(ctx.draft, ctx.sender, voter) for voter, _ in contest.votes):
-        raise Rejected(ALREADY_RULED)
-    # From here on nothing can fail.
-    votes = (*contest.votes, (ctx.sender, is_for_holder))
-    ctx.draft.put(CONTEST, rid, contest._replace(votes=votes))
-    ctx.emit("redemption_ruled", rid, ctx.sender, is_for_holder)
-    equal = [voter for voter, voted in votes if voted == is_for_holder]
-    if sum(is_listed(ctx.draft, ATTESTOR, voter) for voter in equal) < contest.needed:
-        return
-    if is_for_holder:
-        _lose(ctx, rid, redemption)
-    else:
-        settle(ctx, rid, redemption, ask_fee_to=operator)
-
-
-def _lose(ctx: Context, rid: bytes, redemption: Redemption) -> None:
-    """The gateway claimed a payment and could not make it good."""
-    give_back(ctx, rid, redemption, status=RETURNED)
-    fail(ctx, rid, redemption)
-
-
-# By the clock --------------------------------------------------------------------------------
 
 
 def _do_due(ctx: Context, rid: bytes) -> None:
@@ -297,14 +107,12 @@ def _do_due(ctx: Context, rid: bytes) -> None:
     elif redemption.status == CLAIMED:
         settle(ctx, rid, redemption, ask_fee_to=operator_of(ctx.draft, redemption))
     elif redemption.status == CONTESTED:
-        _lose(ctx, rid, redemption)
+        lose_contest(ctx, rid, redemption)
     else:
         assert redemption.status == PENDING
         give_back(ctx, rid, redemption, status=EXPIRED)
         fail(ctx, rid, redemption)
 
-
-# The family ----------------------------------------------------------------------------------
 
 _ID = Hash32()
 _TEXT = Text(MEMO_BYTES_MAX)

@@ -33,7 +33,7 @@ from state.tx.accounts import ACCOUNT, EMPTY
 from state.tx.gateways import GATEWAY
 from state.tx.money import mint
 from state.tx.orders import ALL_SHOPS, OF_BUYER, OF_SHOP
-from state.tx.redemptions import BY_HOLDER
+from state.tx.redeeming import BY_HOLDER
 from tests.state.scenarios.base import ALICE, ARBITER, BOB, LINES, NOTHING, OP1, SELLER
 from tests.state.scenarios.orders import shop_fields
 from tests.state.world import DOLLAR, START_MS, Person, World, h, make_genesis

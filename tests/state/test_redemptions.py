@@ -14,10 +14,11 @@ from state.context import DUE
 from state.draft import Draft
 from state.registry import standard_registry
 from state.tx.accounts import account_of, note_recruited
+from state.tx.contests import CONTEST
 from state.tx.diligence import CREDIT, STRIKES, TALLY, strikes_of
 from state.tx.gateways import GATEWAY, standing_of
 from state.tx.money import REDEMPTIONS
-from state.tx.payouts import CONTEST, OPEN, REDEMPTION, SWEEP, SWEEP_STEP, Redemption
+from state.tx.payouts import OPEN, REDEMPTION, SWEEP, SWEEP_STEP, Redemption
 from state.tx.periods import period_of
 from state.tx.positions import ASKED_MAX, POSITION, position_of
 from state.tx.quotes import CURRENT, QUOTE

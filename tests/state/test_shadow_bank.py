@@ -23,9 +23,9 @@ from state.context import Params
 from state.draft import Reader
 from state.tx import attestations, issuing
 from state.tx.gateways import standing_of
+from state.tx.payouts import REDEMPTION
 from state.tx.periods import period_of
 from state.tx.positions import Position, position_of
-from state.tx.redemptions import REDEMPTION
 from state.tx.room import Room, room_of
 from tests.state.scenarios.base import ALICE, BOB, OP0, OP1, OP2, OP3
 from tests.state.scenarios.reserves import ATTESTORS, fund_attestors
