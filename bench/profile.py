@@ -43,6 +43,8 @@ _RULES = (
     ("state/store.py", "leveldb"),
     ("state/chain.py", "blocks and indexes"),
     ("state/ledger.py", "ledger"),
+    ("state/candidate.py", "ledger"),
+    ("state/door.py", "ledger"),
     ("state/", "execution"),
     ("p2p/", "p2p"),
     ("asyncio/sslproto.py", "tls"),

@@ -39,12 +39,13 @@ _LEAST = 100  # transactions of a block that counts
 
 def _timed(ledger: Ledger, time_ms: int, txs: Sequence[Transaction]) -> tuple[float, Outcome]:
     """Microseconds of CPU to execute a block on the head, and what came of it."""
-    parent, reader = ledger._parent(ledger.head.hash)
-    draft = Draft(reader)
+    parent = ledger._parent(ledger.head.hash)
+    before = parent.head.header
+    draft = Draft(parent.reader)
     start = time.thread_time()
     run = BlockRun(
-        ledger.registry, draft, height=parent.header.height + 1, time_ms=time_ms,
-        parent_root=parent.header.state_root,
+        ledger.registry, draft, height=before.height + 1, time_ms=time_ms,
+        parent_root=before.state_root,
     )  # fmt: skip
     for tx in txs:
         run.apply(tx)

@@ -40,9 +40,10 @@ from mgsnode.bodies import Bodies, Missing, OpenedBlock
 from mgsnode.exchange import Certified
 from mgsnode.guard import Guard
 from mgsnode.mempool import Mempool
+from state.candidate import Built
 from state.chain import header_of
 from state.context import Version
-from state.ledger import Built, Committed, Ledger
+from state.ledger import Committed, Ledger
 
 T = TypeVar("T")
 _log = structlog.get_logger("mgsnode.driver")

@@ -1,77 +1,54 @@
 """The ledger's front: what is true, block by block.
 
-It executes proposals on drafts that it keeps under their block's hash, and makes one of them
-true in a single synced batch when the block is final. Nothing is written before that. Methods
-are called from one thread; a `View` may be read from others. There is no clock in here: times
-are given. Signatures of transactions are the caller's business, certificates it checks where it
-is handed a block to catch up with.
-
-A bug met while executing becomes an answer in `_guarded` and nowhere else (failures.md, 69).
+It keeps candidates under their block's hash, and makes one of them true in a single synced batch
+when the block is final. Nothing is written before that. Methods are called from one thread; a
+`View` may be read from others, and the door's methods are called by one other. There is no clock
+in here: times are given. Signatures of transactions are the caller's business, certificates it
+checks where it is handed a block to catch up with.
 """
 
 from __future__ import annotations
 
-import traceback
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import NamedTuple
 
 from mgsnode.base.block import (
-    PROTOCOL_VERSION,
     Block,
     Certificate,
     Header,
     Receipt,
     check_certificate,
     hash_header,
-    receipts_root,
-    txs_root,
 )
 from mgsnode.base.errors import ConfigError, Corrupt, Malformed, MgsError, Rejected
 from mgsnode.base.genesis import Genesis
-from mgsnode.base.hashing import ZERO_HASH
-from mgsnode.base.limits import BLOCK_BYTES_MAX, BLOCK_TXS_MAX
 from mgsnode.base.transaction import BAD_NONCE, UNKNOWN_KIND, Transaction, open_transaction
 from mgsnode.base.validators import ValidatorSet
 from state import chain
-from state.context import Params, Version, version_of
-from state.draft import Changes, Draft, Reader, RecordCache, StateReader
-from state.execute import BlockRun, Outcome, apply_carried, apply_genesis, check_envelope
+from state.candidate import (
+    Built,
+    Candidate,
+    Head,
+    Parent,
+    build_candidate,
+    check_body,
+    check_candidate,
+    check_header,
+    era_after,
+)
+from state.context import Version, version_of
+from state.door import Door
+from state.draft import RecordCache
+from state.execute import check_envelope
+from state.genesis import create_store
 from state.registry import Registry, standard_registry
-from state.restore import Read, carry_rows
+from state.restore import Read
 from state.store import Store, StoreStats
-from state.trie import NodeCache, NodeReader, Nodes, check_top, over, stored, update
+from state.trie import NodeCache, NodeReader, check_top, over, stored
 from state.tx.accounts import account_of, next_nonce
-from state.tx.gateways import GATEWAY, Gateway, close_era, era_validators
+from state.tx.gateways import GATEWAY, Gateway, era_validators
 from state.view import LawResult, View, check_laws
-
-T = TypeVar("T")
-_NEWS_MAX: Final = 16  # blocks that the door has not heard of yet
-
-
-class Head(NamedTuple):
-    """The last final block."""
-
-    header: Header
-    hash: bytes
-    validators: ValidatorSet  # who certify the next height
-
-
-class Skipped(NamedTuple):
-    """A transaction that `build` left out. No refusal: it broke the ledger; see `Built.bugs`."""
-
-    txid: bytes
-    refusal: Rejected | None
-
-
-class Built(NamedTuple):
-    """A block of ours, executed and kept."""
-
-    block: Block
-    included: tuple[Transaction, ...]
-    skipped: tuple[Skipped, ...]
-    bugs: tuple[str, ...]  # tracebacks, for the log
 
 
 class Committed(NamedTuple):
@@ -80,95 +57,6 @@ class Committed(NamedTuple):
     block: Block
     receipts: tuple[Receipt, ...]
     hash: bytes
-
-
-class _Kept(NamedTuple):
-    """An executed block that is not final."""
-
-    block: Block
-    hash: bytes
-    draft: Draft
-    changes: Changes
-    nodes: Nodes
-    outcome: Outcome
-    txids: tuple[bytes, ...]
-    validators: ValidatorSet  # of the next height
-
-
-class _Bug(NamedTuple):
-    """An exception that no rule explains."""
-
-    text: str
-
-
-class _NoRows:
-    """The store before there is one."""
-
-    def get(self, _key: bytes) -> bytes | None:
-        return None
-
-    def iterate(
-        self,
-        *,
-        prefix: bytes = b"",
-        start: bytes | None = None,
-        stop: bytes | None = None,
-        reverse: bool = False,
-    ) -> Iterator[tuple[bytes, bytes]]:
-        return iter(())
-
-
-def _guarded(work: Callable[[], T]) -> T | _Bug:
-    """`work()`, or the bug it met. What has a name, and what means a broken machine, goes on."""
-    try:
-        return work()
-    except (MgsError, OSError, MemoryError, RecursionError):
-        raise
-    except Exception:  # the one place (case 69)
-        return _Bug(traceback.format_exc())
-
-
-class _Door:
-    """Records at the head for judging at the door, beside the ledger's thread.
-
-    `learn` is called by the thread that commits, `open` by the one that admits; between them
-    stands a queue, so that each touches a cache of its own. What is read a moment too early or
-    too late is advice gone stale: execution judges again.
-    """
-
-    def __init__(self, store: Store, registry: Registry) -> None:
-        self._store = store
-        self._defaults = registry.defaults
-        self._news: deque[list[tuple[bytes, Any]]] = deque()
-        self._missed = False
-        self._forget()
-
-    def _forget(self) -> None:
-        self._records = RecordCache(self._store)
-        self.params = Params(self._records, self._defaults)
-
-    def learn(self, draft: Draft) -> None:
-        """A block's draft has just been committed."""
-        if len(self._news) >= _NEWS_MAX:
-            self._missed = True  # nobody stands at the door: it starts anew
-            self._news.clear()
-        self._news.append(list(draft.news()))  # not what it read: that can be much
-
-    def open(self) -> Reader:
-        """The records as far as they have been committed."""
-        if self._missed:
-            self._missed = False
-            self._news.clear()
-            self._forget()
-        if self._news:
-            for _ in range(_NEWS_MAX):
-                try:
-                    news = self._news.popleft()
-                except IndexError:  # `learn` may clear the queue at any moment
-                    break
-                self._records.take(news)
-            self.params = Params(self._records, self._defaults)
-        return self._records
 
 
 class Ledger:
@@ -183,8 +71,8 @@ class Ledger:
         self._store = store
         self._cache = NodeCache(store)
         self._reader = RecordCache(store)  # of the ledger's thread
-        self._door = _Door(store, registry)
-        self._kept: dict[bytes, _Kept] = {}
+        self._door = Door(store, registry)
+        self._kept: dict[bytes, Candidate] = {}
         self._eras: dict[int, ValidatorSet] = {}
         self.head = Head(header, hash_header(header), self._next_validators(header))
 
@@ -205,19 +93,7 @@ class Ledger:
         `Malformed` where one is not what it names. What was written until then is no store.
         """
         registry = registry or standard_registry()
-        if genesis.carried:
-            if carried is None:
-                raise ConfigError("this genesis takes over a state: its snapshot is needed")
-            with Store.create(path) as store:
-                carry_rows(store, genesis, carried)
-                draft = Draft(StateReader(store))
-                apply_carried(registry, draft, genesis)
-                _begin(store, genesis, draft.changes())
-        else:
-            draft = Draft(StateReader(_NoRows()))
-            apply_genesis(registry, draft, genesis)
-            with Store.create(path) as store:
-                _begin(store, genesis, draft.changes())
+        create_store(path, genesis, registry, carried=carried)
         return cls.open(path, genesis, registry)
 
     @classmethod
@@ -244,7 +120,7 @@ class Ledger:
         return self._store.wait_closed(timeout_s)
 
     def _next_validators(self, header: Header) -> ValidatorSet:
-        era = _era_after(header)
+        era = era_after(header)
         members = era_validators(self._reader, era)
         if members is None or members.hash != header.next_valset_hash:
             raise Corrupt(f"height {header.height}: the validators of era {era}")
@@ -278,7 +154,7 @@ class Ledger:
 
     def members_before(self) -> ValidatorSet | None:
         """Who certified in the era before that of the next height; None in the first one."""
-        era = _era_after(self.head.header)
+        era = era_after(self.head.header)
         return era_validators(self._reader, era - 1) if era else None
 
     def gateways(self) -> list[tuple[str, Gateway]]:
@@ -356,132 +232,39 @@ class Ledger:
         Kept under its hash, to be committed or discarded. `LookupError` for an unknown parent,
         `ValueError` unless its time is later than the parent's.
         """
-        parent, reader = self._parent(parent_hash)
-        if timestamp_ms <= parent.header.timestamp_ms:
-            raise ValueError("a block is later than its parent")
-        offered = list(txs)
-        built = _guarded(lambda: self._build(parent, reader, offered, timestamp_ms))
-        if isinstance(built, _Bug):  # in what they left together: asked of each, it has a culprit
-            return self._build(parent, reader, offered, timestamp_ms, is_wary=True)
-        return built
-
-    def _build(
-        self,
-        parent: Head,
-        reader: Reader,
-        txs: Sequence[Transaction],
-        timestamp_ms: int,
-        *,
-        is_wary: bool = False,
-    ) -> Built:
-        """`is_wary`: a transaction that leaves what cannot be written is left out as a bug is."""
-        draft = Draft(reader)
-        height = parent.header.height + 1
-        run = BlockRun(
-            self.registry,
-            draft,
-            height=height,
-            time_ms=timestamp_ms,
-            parent_root=parent.header.state_root,
-            is_wary=is_wary,
+        candidate, built = build_candidate(
+            self.registry, self._parent(parent_hash), txs, timestamp_ms
         )
-        included: list[Transaction] = []
-        skipped: list[Skipped] = []
-        bugs: list[str] = []
-        size = _BLOCK_OVERHEAD
-        for tx in txs:
-            if len(included) == BLOCK_TXS_MAX:
-                break
-            if size + len(tx.raw) + _TX_OVERHEAD > BLOCK_BYTES_MAX:
-                break
-            try:
-                receipt = _guarded(lambda tx=tx: run.apply(tx))  # type: ignore[misc]
-            except Rejected as refusal:
-                skipped.append(Skipped(tx.txid, refusal))
-                continue
-            if isinstance(receipt, _Bug):
-                run.undo()
-                skipped.append(Skipped(tx.txid, None))
-                bugs.append(receipt.text)
-                continue
-            size += len(tx.raw) + _TX_OVERHEAD
-            included.append(tx)
-        body_root = txs_root([tx.signed_hash for tx in included])
-        kept = self._close(parent, draft, run.finish(), included, timestamp_ms, body_root)
-        self._kept[kept.hash] = kept
-        return Built(kept.block, tuple(included), tuple(skipped), tuple(bugs))
+        self._kept[candidate.hash] = candidate
+        return built
 
     def check(self, block: Block, txs: Sequence[Transaction]) -> str | None:
         """Why `block` does not follow from its parent by the rules; None if it does.
 
         `txs` are its transactions, opened by `open_tx`. A good one is kept under its hash.
         """
-        header = block.header
-        block_hash = hash_header(header)
+        block_hash = hash_header(block.header)
         if block_hash in self._kept:
             return None
         try:
-            parent, reader = self._parent(header.parent_hash)
+            parent = self._parent(block.header.parent_hash)
         except LookupError:
             return "its parent is not the head and not kept"
-        why = self._check_header(header, parent) or _check_body(block, txs)
-        if why is not None:
-            return why
-        made = _guarded(lambda: self._execute(header, parent, reader, txs))
-        if isinstance(made, _Bug):
-            return "it breaks the ledger: " + made.text
+        made = check_candidate(self.registry, parent, block, txs)
         if isinstance(made, str):
             return made
-        for name, ours, theirs in zip(Header._fields, made.block.header, header, strict=True):
-            if ours != theirs:
-                return f"its {name} is not what execution gives"
         self._kept[block_hash] = made
         return None
 
-    def _execute(
-        self, header: Header, parent: Head, reader: Reader, txs: Sequence[Transaction]
-    ) -> _Kept | str:
-        draft = Draft(reader)
-        run = BlockRun(
-            self.registry,
-            draft,
-            height=header.height,
-            time_ms=header.timestamp_ms,
-            parent_root=parent.header.state_root,
-        )
-        for index, tx in enumerate(txs):
-            try:
-                run.apply(tx)
-            except Rejected as refusal:
-                return f"its transaction {index} may not enter a block: {refusal.name}"
-        outcome = run.finish()
-        # `_check_body` has compared the header's txs_root with the transactions.
-        return self._close(parent, draft, outcome, txs, header.timestamp_ms, header.txs_root)
-
-    def _check_header(self, header: Header, parent: Head) -> str | None:
-        before = parent.header
-        expected = (
-            ("version", header.version, PROTOCOL_VERSION),
-            ("genesis_hash", header.genesis_hash, self.genesis_hash),
-            ("height", header.height, before.height + 1),
-            ("era", header.era, _era_after(before)),
-            ("valset_hash", header.valset_hash, parent.validators.hash),
-        )
-        for name, given, wanted in expected:
-            if given != wanted:
-                return f"its {name} does not follow from its parent"
-        if header.timestamp_ms <= before.timestamp_ms:
-            return "its timestamp_ms is not later than its parent's"
-        return None
-
-    def _parent(self, parent_hash: bytes) -> tuple[Head, Reader]:
+    def _parent(self, parent_hash: bytes) -> Parent:
         """The block to build on, and its state."""
         if parent_hash == self.head.hash:
-            return self.head, self._reader
+            return Parent(self.head, self._reader, self._cache.read)
         kept = self._kept.get(parent_hash)
         if kept is None:
             raise LookupError("the parent is not the head and not kept")
-        return Head(kept.block.header, kept.hash, kept.validators), kept.draft
+        head = Head(kept.block.header, kept.hash, kept.validators)
+        return Parent(head, kept.draft, self._nodes(parent_hash))
 
     def _nodes(self, block_hash: bytes) -> NodeReader:
         """The trie as it is after the head or a kept block."""
@@ -489,49 +272,6 @@ class Ledger:
         if kept is None:
             return self._cache.read
         return over(kept.nodes, self._nodes(kept.block.header.parent_hash))
-
-    def _close(
-        self,
-        parent: Head,
-        draft: Draft,
-        outcome: Outcome,
-        txs: Sequence[Transaction],
-        timestamp_ms: int,
-        body_root: bytes,
-    ) -> _Kept:
-        """An executed block with its validators, roots and header; `body_root` is its txs_root."""
-        before = parent.header
-        era, height = _era_after(before), before.height + 1
-        changes = draft.changes()
-        validators = parent.validators
-        if any(key.startswith(GATEWAY.prefix) for key, _ in changes):
-            validators = close_era(draft, parent.validators, era=era, height=height)
-            changes = draft.changes()
-        root, nodes = update(self._nodes(parent.hash), changes)
-        header = Header(
-            version=PROTOCOL_VERSION,
-            genesis_hash=self.genesis_hash,
-            era=era,
-            height=height,
-            parent_hash=parent.hash,
-            timestamp_ms=timestamp_ms,
-            txs_root=body_root,
-            receipts_root=receipts_root(outcome.encoded),
-            state_root=root,
-            valset_hash=parent.validators.hash,
-            next_valset_hash=validators.hash,
-        )
-        block = Block(header, tuple(tx.raw for tx in txs))
-        return _Kept(
-            block=block,
-            hash=hash_header(header),
-            draft=draft,
-            changes=changes,
-            nodes=nodes,
-            outcome=outcome,
-            txids=tuple(tx.txid for tx in txs),
-            validators=validators,
-        )
 
     # Making it true -----------------------------------------------------------------------
 
@@ -578,7 +318,7 @@ class Ledger:
         header = block.header
         if header.parent_hash != self.head.hash:
             raise Malformed("not the block after the head")
-        why = self._check_header(header, self.head) or _check_body(block, txs)
+        why = check_header(header, self.head) or check_body(block, txs)
         why = why or check_certificate(certificate, header, self.head.validators)
         if why is not None:
             raise Malformed(why)
@@ -594,55 +334,3 @@ class Ledger:
         for other in list(self._kept.values()):
             if other.block.header.parent_hash == block_hash:
                 self.discard(other.hash)
-
-
-_TX_OVERHEAD: Final = 5  # msgpack's header of a transaction's bytes
-_BLOCK_OVERHEAD: Final = 600  # a header and the headers around it
-
-
-def _begin(store: Store, genesis: Genesis, changes: Changes) -> None:
-    """Block 0, and what its state changes in that of the store."""
-    root, nodes = update(stored(store), changes)
-    members = genesis.validators().hash
-    header = Header(
-        version=PROTOCOL_VERSION,
-        genesis_hash=genesis.hash,
-        era=0,
-        height=0,
-        parent_hash=ZERO_HASH,
-        timestamp_ms=genesis.time_ms,
-        txs_root=txs_root([]),
-        receipts_root=receipts_root([]),
-        state_root=root,
-        valset_hash=members,
-        next_valset_hash=members,
-    )
-    with store.batch() as batch:
-        chain.write_block(
-            batch,
-            Block(header, ()),
-            hash_header(header),
-            certificate=None,
-            receipts=(),
-            txids=(),
-            history=(),
-            listed=(),
-        )
-        chain.write_state(batch, changes, nodes)
-
-
-def _era_after(header: Header) -> int:
-    """The era of the next height: a barrier block ends its own."""
-    return header.era + (header.valset_hash != header.next_valset_hash)
-
-
-def _check_body(block: Block, txs: Sequence[Transaction]) -> str | None:
-    if len(txs) > BLOCK_TXS_MAX:
-        return "it has too many transactions"
-    if sum(len(tx.raw) + _TX_OVERHEAD for tx in txs) + _BLOCK_OVERHEAD > BLOCK_BYTES_MAX:
-        return "it has too many bytes"
-    if txs_root([tx.signed_hash for tx in txs]) != block.header.txs_root:
-        return "its transactions do not fit its txs_root"
-    if tuple(tx.raw for tx in txs) != block.txs:
-        return "its transactions are not those it was opened with"
-    return None

@@ -101,7 +101,7 @@ def test_a_pure_package_knows_no_clock_and_no_dice(path: Path) -> None:
             assert top not in forbidden, f"{name_of(path)} must not import {module}"
 
 
-def test_except_exception_occurs_once_in_the_ledger() -> None:
+def test_except_exception_occurs_once_where_candidates_are_executed() -> None:
     """Case 69: a bug becomes an answer in one named place."""
     places = [
         f"{name_of(path)}:{node.lineno}"
@@ -113,7 +113,7 @@ def test_except_exception_occurs_once_in_the_ledger() -> None:
             or (isinstance(node.type, ast.Name) and node.type.id in ("Exception", "BaseException"))
         )
     ]
-    assert len(places) == 1 and places[0].startswith("state/ledger.py"), places
+    assert len(places) == 1 and places[0].startswith("state/candidate.py"), places
 
 
 def test_every_file_opens_with_its_law() -> None:

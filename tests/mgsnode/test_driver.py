@@ -25,7 +25,7 @@ from mgsnode.driver import Halted
 from mgsnode.exchange import Certified
 from mgsnode.node import Node
 from p2p.frames import Channel
-from state.ledger import Built
+from state.candidate import Built
 from tests.mgsnode.mesh import Mesh, mesh
 
 

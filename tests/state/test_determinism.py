@@ -103,7 +103,7 @@ def test_the_list_of_files_is_not_empty() -> None:
     assert {"dollar.py", "orders.py", "execute.py", "trie.py", "draft.py"} <= names
 
 
-def test_bare_exceptions_are_caught_in_the_ledger_only() -> None:
+def test_bare_exceptions_are_caught_where_candidates_are_executed_only() -> None:
     """Case 69: one place turns a bug into an answer."""
     catching = [
         path.name
@@ -114,4 +114,4 @@ def test_bare_exceptions_are_caught_in_the_ledger_only() -> None:
             for node in ast.walk(ast.parse(path.read_text()))
         )
     ]
-    assert catching == ["ledger.py"]
+    assert catching == ["candidate.py"]

@@ -24,9 +24,10 @@ from mgsnode.base.hashing import ZERO_HASH
 from mgsnode.base.keys import Signed, statement
 from mgsnode.base.limits import BLOCK_BYTES_MAX, TX_LIFETIME_MS_MAX
 from mgsnode.base.transaction import Transaction
+from state.candidate import Built
 from state.chain import read_head, read_receipts, read_transaction
 from state.fields import Struct
-from state.ledger import Built, Committed, Ledger
+from state.ledger import Committed, Ledger
 from state.proof import check_proof
 from state.registry import Family, Kind, Registry, standard_registry
 from state.tx.accounts import ACCOUNT, EMPTY
