@@ -20,7 +20,7 @@ from mgsnode.demo.script import DEPOSIT_BP, VOTES_EACH, Said
 from mgsnode.demo.stage import NO_ID, Stage
 from mgsnode.devnet import dev_key
 from mgsnode.trade import Order, Refund
-from state.tx.demand import BPS
+from state.tx.backings import BPS
 
 IN_FLIGHT: Final = 320  # orders and refunds at a time: a few hundred transactions, a block's worth
 _CLAIMS: Final = 6  # periods in which a customer may earn something whatever it buys

@@ -13,7 +13,8 @@ from typing import Final, NamedTuple
 from mgsnode.demo.plan import brought_by
 from mgsnode.reviews import Opinion
 from mgsnode.trade import Trade
-from state.tx.demand import BPS, DEPOSIT_MAX, QUANTITY_MAX
+from state.tx.backings import BPS, DEPOSIT_MAX
+from state.tx.demand import QUANTITY_MAX
 
 VOTES_EACH: Final = 10  # a vote directs a tenth of one's voice
 DEPOSIT_BP: Final = 500  # of a demand's price, as the chain asks

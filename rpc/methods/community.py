@@ -27,6 +27,7 @@ from rpc.results import (
 from rpc.schema import Address, Hash32, PageParams, Params
 from state.context import live_at
 from state.draft import Reader
+from state.tx.backings import ALL_DEMANDS, BACKINGS_OF, OF_CATEGORY, OF_POSTER
 from state.tx.batches import BATCH
 from state.tx.bindings import PARTNER
 from state.tx.community import (
@@ -43,20 +44,9 @@ from state.tx.community import (
     Post,
     is_member,
 )
-from state.tx.demand import (
-    ALL_DEMANDS,
-    BACKING,
-    BACKINGS_OF,
-    COMMUNITY,
-    DEMAND,
-    OF_CATEGORY,
-    OF_POSTER,
-    OFFER,
-    OFFERS_FOR,
-    backer_of,
-    open_of,
-)
+from state.tx.demand import BACKING, COMMUNITY, DEMAND, backer_of, open_of
 from state.tx.moderation import moderation_of
+from state.tx.offers import OFFER, OFFERS_FOR
 from state.tx.orders import ORDER
 from state.view import View
 

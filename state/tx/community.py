@@ -1,11 +1,11 @@
 """Community: posts, the places where people meet, and what they say they would buy.
 
 Law: a community's figures are the sums of its memberships and posts; demand has laws of its own
-(`demand.py`). A post is text, or the hash of something with a link; it says what its author got
-for it, which lines, batches and scene it speaks of, and the chain adds whether the author has ever
-joined one of those shops as a distributor. Nothing is paid for membership. Anyone may found a
-community; joining and leaving are free beyond the transaction's fee; posting in one needs
-membership. Nothing is ever deleted.
+(`demand.py`, `demand_laws.py`). A post is text, or the hash of something with a link; it says what
+its author got for it, which lines, batches and scene it speaks of, and the chain adds whether the
+author has ever joined one of those shops as a distributor. Nothing is paid for membership. Anyone
+may found a community; joining and leaving are free beyond the transaction's fee; posting in one
+needs membership. Nothing is ever deleted.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ from state.fields import (
 )
 from state.registry import EventSpec, Family, Kind, Law
 from state.table import Table, bytes_key, pair_key
-from state.tx import demand
-from state.tx.demand import BPS, COMMUNITY, DAY_MS, QUANTITY_MAX
+from state.tx import backings, demand, demand_laws, offers, pledges
+from state.tx.backings import BPS
+from state.tx.demand import COMMUNITY, DAY_MS, QUANTITY_MAX
 from state.tx.orders import LINES, ORDER, Order, Shop
 
 UNKNOWN_COMMUNITY: Final = (711, "UNKNOWN_COMMUNITY")
@@ -196,7 +197,7 @@ def _on_paid(ctx: Context, order_id: bytes, order: Order, shop: Shop) -> None:
         changed = figures._replace(led=figures.led + 1)
         ctx.draft.put(POST_FIGURES, order.led_by[0], changed)
     if order.demand:
-        demand.on_paid(ctx, order_id, order, shop)
+        pledges.on_paid(ctx, order_id, order, shop)
 
 
 def _on_final(ctx: Context, order_id: bytes) -> None:
@@ -279,22 +280,22 @@ KINDS: Final = (
             category=Slug(), scene=Slug(), description=Hash32(), price=Amount(),
             quantity=_QUANTITY, lasts_ms=_COUNT, own=_QUANTITY,
         ),
-        demand.apply_demand_post, 200,
+        backings.apply_demand_post, 200,
         "Say what you would buy at which price; `own` of the quantity you back yourself.",
     ),
     Kind(
-        "demand_back", Struct(demand=_ID, quantity=_QUANTITY), demand.apply_demand_back, 200,
+        "demand_back", Struct(demand=_ID, quantity=_QUANTITY), backings.apply_demand_back, 200,
         "Back a demand with a deposit; it comes back when your order fulfils it, or it expires.",
     ),
     Kind(
-        "demand_withdraw", Struct(demand=_ID), demand.apply_demand_withdraw, 200,
+        "demand_withdraw", Struct(demand=_ID), backings.apply_demand_withdraw, 200,
         "Take back what nobody has served; a tenth of its deposit goes to the fee pool.",
         ends=True,
     ),
     Kind(
         "demand_offer",
         Struct(demand=_ID, shop=_ID, price=Amount(), quantity=_QUANTITY, terms=Hash32()),
-        demand.apply_demand_offer, 100,
+        offers.apply_demand_offer, 100,
         "A shop says at which price and terms it would serve a demand.",
     ),
 )  # fmt: skip
@@ -359,18 +360,18 @@ FAMILY: Final = Family(
     name="community",
     kinds=KINDS,
     tables=(
-        demand.DEMAND, demand.BACKING, demand.BACKED, demand.BACKER, demand.PLEDGE, demand.OPEN,
-        demand.OFFER, POST, POST_FIGURES, PLACE, MEMBER,
+        demand.DEMAND, demand.BACKING, demand.BACKED, demand.BACKER, pledges.PLEDGE, demand.OPEN,
+        offers.OFFER, POST, POST_FIGURES, PLACE, MEMBER,
     ),
     refusals=(
-        demand.UNKNOWN_DEMAND, demand.DEMAND_EXPIRED, demand.BACKED_ALREADY, demand.NOT_BACKED,
-        demand.TOO_MANY_BACKINGS, demand.DEMAND_BOUNDS, demand.DEPOSIT_BOUNDS,
-        demand.NOT_SHOP_OWNER, UNKNOWN_COMMUNITY, MEMBER_ALREADY, NOT_MEMBER, EMPTY_POST,
+        demand.UNKNOWN_DEMAND, demand.DEMAND_EXPIRED, backings.BACKED_ALREADY, backings.NOT_BACKED,
+        backings.TOO_MANY_BACKINGS, backings.DEMAND_BOUNDS, backings.DEPOSIT_BOUNDS,
+        offers.NOT_SHOP_OWNER, UNKNOWN_COMMUNITY, MEMBER_ALREADY, NOT_MEMBER, EMPTY_POST,
         UNKNOWN_POST_LINE,
     ),
     params=(
         ParamSpec(
-            "demand_deposit_bp", 500, demand.DEPOSIT_BP_LEAST, BPS // 2,
+            "demand_deposit_bp", 500, backings.DEPOSIT_BP_LEAST, BPS // 2,
             "deposit of a backing, of price x quantity",
         ),
         ParamSpec(
@@ -386,14 +387,14 @@ FAMILY: Final = Family(
     laws=(
         Law("communities", _check_communities),
         Law("posts", _check_posts),
-        Law("deposits", demand.check_deposits),
-        Law("open demand", demand.check_open),
+        Law("deposits", demand_laws.check_deposits),
+        Law("open demand", demand_laws.check_open),
     ),
-    due=demand.do_due,
+    due=backings.do_due,
     hooks={
         "paid": _on_paid,
-        "completed": demand.on_completed,
-        "refunded": demand.on_refunded,
+        "completed": pledges.on_completed,
+        "refunded": pledges.on_refunded,
         "final": _on_final,
     },
 )  # fmt: skip

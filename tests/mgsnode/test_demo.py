@@ -43,7 +43,8 @@ from mgsnode.devnet import dev_genesis
 from mgsnode.reviews import read_reviews
 from mgsnode.trade import read_trade
 from state.registry import standard_registry
-from state.tx.demand import BPS, DEPOSIT_MAX, QUANTITY_MAX
+from state.tx.backings import BPS, DEPOSIT_MAX
+from state.tx.demand import QUANTITY_MAX
 from tests.mgsnode.test_trade import SHIPPED, row, sums_of, write
 
 GENESIS = dev_genesis(gateways=4)

@@ -10,14 +10,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from mgsnode.base.limits import INT_MAX
+from state.tx.backings import BPS, DEPOSIT_BP_LEAST, ESCROWED_MAX
 from state.tx.community import PLACE, POST_FIGURES
 from state.tx.demand import (
     BACKED,
     BACKING,
-    BPS,
     DEMAND,
-    DEPOSIT_BP_LEAST,
-    ESCROWED_MAX,
     OPEN,
     Backing,
     Demand,

@@ -19,11 +19,12 @@ from state.tx.batches import BATCH
 from state.tx.bindings import PARTNER
 from state.tx.commissions import ROW, SALE, USED
 from state.tx.community import POST_FIGURES
-from state.tx.demand import DEMAND, PLEDGE, backer_of
+from state.tx.demand import DEMAND, backer_of
 from state.tx.growth import GROWTH, REGULAR, Regular
 from state.tx.money import HOLD, totals_of
 from state.tx.opinions import RATING, REVIEW
 from state.tx.opinions import SERVED as BUYER_SERVED
+from state.tx.pledges import PLEDGE
 from state.tx.rewards import DEBT, EARNED, MINED, NOTHING, debt_of, earned_of, mining_of
 from state.tx.sales import ORDER, REFUNDED
 from state.tx.shops import SERVED, figures_of

@@ -6,7 +6,8 @@ from typing import Any
 
 from mgsnode.base.limits import INT_MAX
 from mgsnode.base.transaction import Transaction
-from state.tx.demand import BACKER, BACKINGS_MAX, NO_BACKER
+from state.tx.backings import BACKINGS_MAX
+from state.tx.demand import BACKER, NO_BACKER
 from tests.state.scenarios.base import ALICE, BOB, NOTHING, SELLER, scenario
 from tests.state.scenarios.orders import open_shop
 from tests.state.world import DAY_MS, DOLLAR, World, h
