@@ -93,7 +93,7 @@ def _rows(sizes: _Sizes, period: int) -> Iterator[tuple[bytes, bytes]]:
         yield from _review_rows(sizes, i)
     for i in range(sizes.authors):
         voice, author = _id("voice", i)[0] * 1_000 + i, _id("author", i)
-        yield _row(AUTHOR, author, Author(sizes.reviews // sizes.authors, 3, 5, 0))
+        yield _row(AUTHOR, author, Author(sizes.reviews // sizes.authors, 3, 5, 0, 1, 1, ()))
         yield _row(HEARD, (period, author), Heard(voice, 3, ()))
         yield _row(LEADER, ((period, 2**63 - voice), author), Leader())
     for i in range(sizes.sellers):

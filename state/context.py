@@ -194,8 +194,8 @@ class Context:
     """
 
     __slots__ = (
-        "_pauses", "draft", "events", "height", "involved", "listed", "live_ms", "object_id",
-        "params", "rules", "sender", "time_ms", "totals",
+        "_now", "_pauses", "draft", "events", "height", "involved", "listed", "live_ms",
+        "object_id", "params", "rules", "sender", "time_ms", "totals",
     )  # fmt: skip
 
     def __init__(
@@ -216,6 +216,7 @@ class Context:
         self.params = params
         self.totals: tuple[int, ...] | None = None
         self._pauses: dict[int, Pause] = {}  # each read once, as the parameters are
+        self._now: dict[int, int] = {}
         self.open(b"", b"")
 
     def open(self, object_id: bytes, sender: bytes) -> None:
@@ -256,10 +257,14 @@ class Context:
         """From here on; governance alone calls it."""
         self.draft.put(PAUSE, family, pause)
         self._pauses.pop(family, None)
+        self._now.pop(family, None)
 
     def now(self, family: int) -> int:
         """The family's own clock in ms: every deadline of the family is a time on it."""
-        return family_ms(self.pause(family), self.live_ms)
+        now = self._now.get(family)
+        if now is None:
+            now = self._now[family] = family_ms(self.pause(family), self.live_ms)
+        return now
 
     def schedule(self, at_ms: int, object_id: bytes, family: int) -> None:
         """Let the family's due handler have `object_id` when its clock shows `at_ms`."""

@@ -59,8 +59,17 @@ def pair_key(first: KeyCodec[A], second: KeyCodec[B]) -> KeyCodec[tuple[A, B]]:
         both = cast(Callable[[tuple[A, B]], bytes], b"".join)  # as below, without three calls
         end = None if second.size is None else split + second.size
         return KeyCodec(both, lambda raw: (raw[:split], raw[split:]), end)  # type: ignore[arg-type, return-value]
+    if encode_second is bytes:  # an id at the end, as most keys have: a call less
+
+        def whole(key: tuple[A, B]) -> bytes:
+            return encode_first(key[0]) + cast(bytes, key[1])
+    else:
+
+        def whole(key: tuple[A, B]) -> bytes:
+            return encode_first(key[0]) + encode_second(key[1])
+
     return KeyCodec(
-        lambda key: encode_first(key[0]) + encode_second(key[1]),
+        whole,
         lambda raw: (first.decode(raw[:split]), second.decode(raw[split:])),
         None if second.size is None else split + second.size,
     )

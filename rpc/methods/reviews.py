@@ -37,7 +37,7 @@ from state.tx.opinions import (
     REVIEW,
     WORDS,
     Review,
-    figures_of,
+    author_of,
     rating_of,
 )
 from state.tx.periods import period_of
@@ -164,7 +164,7 @@ async def _rating(ctx: Context, params: _ShopParams) -> object:
 async def _author(ctx: Context, params: _AuthorParams) -> object:
     with ctx.api.view() as view:
         period = period_of(view.reader).number
-        figures = figures_of(view.reader, params.author)
+        figures = author_of(view.reader, params.author)
         heard = [
             {"period": number, "voice": str(row.voice), "voters": row.voters}
             for number in range(max(0, period - _PERIODS_SHOWN + 1), period + 1)

@@ -27,7 +27,7 @@ class Account(NamedTuple):
     nonces: tuple[tuple[int, int], ...]  # (lane, next nonce)
     keys: tuple[bytes, ...]  # public keys that took the place of the first one
     threshold: int  # how many of `keys` must sign
-    flags: int  # bits: MEMO_REQUIRED, FROZEN, EVER_FROZEN, HAS_LINKS
+    flags: int  # bits: MEMO_REQUIRED, FROZEN, EVER_FROZEN, HAS_LINKS, HAS_JOINED
 
 
 class KeysEver(NamedTuple):
@@ -58,6 +58,7 @@ MEMO_REQUIRED: Final = 1  # what is paid to it by a holder carries a memo
 FROZEN: Final = 2  # by a compliance officer: nothing leaves it of its own will
 EVER_FROZEN: Final = 4  # there is a row in FREEZE: others need not look
 HAS_LINKS: Final = 8  # there is a row in KEYS_EVER or RECRUITED, likewise
+HAS_JOINED: Final = 16  # it distributes for some shop, likewise
 
 ACCOUNT: Final[Table[bytes, Account]] = Table(16, "dollar/account", Account, bytes_key())
 KEYS_EVER: Final[Table[bytes, KeysEver]] = Table(160, "accounts/keys", KeysEver, bytes_key())
@@ -189,19 +190,20 @@ def note_keys(ctx: Context, address: bytes, keys: Sequence[bytes]) -> None:
     hashes = dict.fromkeys([*(known.hashes if known else ()), *map(address_of, keys)])
     hashes.pop(address, None)
     ctx.draft.put(KEYS_EVER, address, KeysEver(tuple(sorted(hashes))))
-    _flag_links(ctx, address)
+    set_flag(ctx, address, HAS_LINKS)
 
 
 def note_recruited(ctx: Context, address: bytes, by: bytes) -> None:
     """Remember for ever that `by` recruited `address`."""
     others = dict.fromkeys([*_recruiters(ctx.draft, address), by])
     ctx.draft.put(RECRUITED, address, Recruited(tuple(sorted(others))))
-    _flag_links(ctx, address)
+    set_flag(ctx, address, HAS_LINKS)
 
 
-def _flag_links(ctx: Context, address: bytes) -> None:
+def set_flag(ctx: Context, address: bytes, flag: int) -> None:
+    """For the family that the flag speaks of, beside the row that it promises."""
     account = account_of(ctx.draft, address)
-    ctx.draft.put(ACCOUNT, address, account._replace(flags=account.flags | HAS_LINKS))
+    ctx.draft.put(ACCOUNT, address, account._replace(flags=account.flags | flag))
 
 
 def _recruiters(reader: Reader, address: bytes) -> tuple[bytes, ...]:

@@ -16,7 +16,7 @@ from mgsnode.base.errors import Rejected
 from state.context import CLOCK, Context, Refusal, family_ms, pause_of, time_bounds
 from state.draft import Reader
 from state.table import Table, bytes_key, pair_key
-from state.tx.accounts import RECRUITED, any_linked
+from state.tx.accounts import HAS_JOINED, RECRUITED, account_of, any_linked
 from state.tx.gateways import chain_of
 from state.tx.orders import SHOP, terms_now
 
@@ -137,6 +137,13 @@ def campaign_of(reader: Reader, campaign: bytes) -> Campaign:
     return row
 
 
+def has_joined(reader: Reader, distributor: bytes, shop_id: bytes) -> bool:
+    """Whether it distributes for the shop; of who has joined none only the account is read."""
+    if not account_of(reader, distributor).flags & HAS_JOINED:
+        return False
+    return reader.get(PARTNER, (distributor, shop_id)) is not None
+
+
 def _agreement_of(reader: Reader, distributor: bytes, shop_id: bytes) -> Agreement | None:
     partner = reader.get(PARTNER, (distributor, shop_id))
     if partner is None or not partner.agreed:
@@ -230,7 +237,7 @@ def binding_for_order(
 
 def check_recruiter(reader: Reader, address: bytes, recruiter: bytes, shop_id: bytes) -> None:
     """Whoever recruits has joined the shop before, and nobody has too many recruiters."""
-    if reader.get(PARTNER, (recruiter, shop_id)) is None:
+    if not has_joined(reader, recruiter, shop_id):
         raise Rejected(RECRUITER_NOT_JOINED)
     known = reader.get(RECRUITED, address)
     if known and recruiter not in known.by and len(known.by) >= RECRUITERS_MAX:

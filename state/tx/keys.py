@@ -28,6 +28,7 @@ from state.tx.accounts import (
     ACCOUNT_FROZEN,
     EVER_FROZEN,
     FROZEN,
+    HAS_JOINED,
     HAS_LINKS,
     KEYS_EVER,
     MEMO_MISSING,
@@ -117,7 +118,7 @@ def _is_rising(values: tuple[bytes, ...]) -> bool:
 def _check_keys(reader: Reader) -> str | None:
     for address, account in reader.items(ACCOUNT):
         who, keys = f"account {address.hex()}", account.keys
-        if account.flags & ~(MEMO_REQUIRED | FROZEN | EVER_FROZEN | HAS_LINKS):
+        if account.flags & ~(MEMO_REQUIRED | FROZEN | EVER_FROZEN | HAS_LINKS | HAS_JOINED):
             return f"{who} has flags that mean nothing"
         if not _is_rising(keys) or len(keys) > KEYS_MAX:
             return f"{who}: its keys do not rise, or are too many"

@@ -244,8 +244,12 @@ def split_hold(
     """
     hold = ctx.draft.get(HOLD, (family, object_id))
     parts = dict(hold.parts) if hold else {}
-    total = sum([amount for _, amount in paid])
-    left = parts.pop(purpose, 0) - total - pooled - sum([amount for _, amount in kept])
+    total = 0
+    for _, amount in paid:
+        total += amount
+    left = parts.pop(purpose, 0) - total - pooled
+    for _, amount in kept:
+        left -= amount
     assert left >= 0, "a hold was not asked for before it was taken from"
     for place, amount in ((purpose, left), *kept):
         if amount:

@@ -207,7 +207,7 @@ def apply_pay(ctx: Context, fields: Fields) -> None:
         0, 0, 0, "",  # shipped_ms, completed_ms, closed_ms, reference
         distributor, demand, led_by, country, currency,
         False, shop.arbiter, 0, bool(wanted),  # is_referred, arbiter, ruled, has_batches
-        False, 0, (),  # is_extended, delivered_ms, carrier
+        False, 0, (), False,  # is_extended, delivered_ms, carrier, has_early_review
     )  # fmt: skip
     ctx.draft.put(ORDER, order_id, order)
     ctx.draft.put(LINES, order_id, Lines(lines))

@@ -21,7 +21,7 @@ from state.draft import Reader
 from state.fields import Address, Amount, Hash32, Int, ListOf, Optional, Struct, Text
 from state.registry import EventSpec, Family, Kind
 from state.table import Table, bytes_key
-from state.tx.accounts import is_linked, note_recruited
+from state.tx.accounts import HAS_JOINED, is_linked, note_recruited, set_flag
 from state.tx.bindings import (
     AGREEMENT,
     ALREADY_BOUND,
@@ -48,6 +48,7 @@ from state.tx.bindings import (
     check_recruiter,
     check_time,
     foresee,
+    has_joined,
     program_of,
     share_of,
 )
@@ -104,7 +105,7 @@ def apply_join(ctx: Context, fields: Fields) -> None:
     """Work for a shop from now on; free, for ever. A recruiter is linked to the recruit."""
     shop_id, named = fields
     shop = ctx.require(SHOP, shop_id, UNKNOWN_SHOP)
-    if ctx.draft.get(PARTNER, (ctx.sender, shop_id)) is not None:
+    if has_joined(ctx.draft, ctx.sender, shop_id):
         raise Rejected(ALREADY_JOINED)
     if is_linked(ctx.draft, ctx.sender, shop.owner):
         raise Rejected(PARTIES_LINKED)
@@ -113,6 +114,7 @@ def apply_join(ctx: Context, fields: Fields) -> None:
     # From here on nothing can fail.
     partner = Partner(ctx.time_ms, named, False, 0, 0, 0, 0, 0)
     ctx.draft.put(PARTNER, (ctx.sender, shop_id), partner)
+    set_flag(ctx, ctx.sender, HAS_JOINED)
     program = program_of(ctx.draft, shop_id)
     ctx.draft.put(PROGRAM, shop_id, program._replace(distributors=program.distributors + 1))
     ctx.list_under(JOINED_BY, ctx.sender, shop_id)

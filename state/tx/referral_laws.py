@@ -12,6 +12,7 @@ from typing import Final
 from state.context import is_scheduled
 from state.draft import Reader
 from state.registry import Law
+from state.tx.accounts import ACCOUNT, HAS_JOINED
 from state.tx.bindings import (
     AGREEMENT,
     BINDING,
@@ -58,10 +59,15 @@ def check_bindings(reader: Reader) -> str | None:
 
 
 def check_partners(reader: Reader) -> str | None:
-    """Who joined is counted; recruiters had joined; agreements and campaigns have their shop."""
+    """Who joined is counted and flagged; recruiters had joined; agreements and campaigns have their
+    shop.
+    """
+    flagged = {who: None for who, account in reader.items(ACCOUNT) if account.flags & HAS_JOINED}
     joined: Counter[bytes] = Counter()
     for (distributor, shop), partner in reader.items(PARTNER):
         joined[shop] += 1
+        if distributor not in flagged:
+            return f"account {distributor.hex()} is not flagged as one that has joined"
         for recruiter in partner.recruiter:
             known = reader.get(PARTNER, (recruiter, shop))
             if known is None or known.joined_ms > partner.joined_ms:
@@ -69,6 +75,10 @@ def check_partners(reader: Reader) -> str | None:
         agreed = reader.get(AGREEMENT, (distributor, shop)) is not None
         if agreed != partner.agreed:
             return f"partner {distributor.hex()} at {shop.hex()}: agreed is {partner.agreed}"
+    for (distributor, _), _ in reader.items(PARTNER):
+        flagged.pop(distributor, None)
+    if flagged:
+        return f"account {next(iter(flagged)).hex()} is flagged as one that has joined, and has not"
     for shop, program in reader.items(PROGRAM):
         if joined.pop(shop, 0) != program.distributors:
             return f"program of {shop.hex()} does not count who joined"

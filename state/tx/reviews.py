@@ -89,9 +89,9 @@ FAMILY: Final = Family(
     name="reviews",
     kinds=KINDS,
     tables=(
-        opinions.REVIEW, opinions.WORDS, opinions.ENTRY, opinions.REVIEWED, opinions.RATING,
-        opinions.WRITTEN, opinions.SERVED, opinions.WINDOW, opinions.TODAY, opinions.AUTHOR,
-        moderation.MODERATION, votes.VOTE, votes.HEARD, votes.VOTER, votes.LEADER,
+        opinions.REVIEW, opinions.WORDS, opinions.ENTRY, opinions.RATING, opinions.WRITTEN,
+        opinions.WINDOW, opinions.AUTHOR, moderation.MODERATION, votes.VOTE, votes.HEARD,
+        votes.VOTER, votes.LEADER,
     ),
     refusals=(
         opinions.UNKNOWN_REVIEW, opinions.NOT_YOUR_ORDER, opinions.NOT_REVIEWABLE,

@@ -69,6 +69,7 @@ class Order(NamedTuple):
     is_extended: bool  # the buyer has asked for more time, which it can once
     delivered_ms: int  # a carrier signed it
     carrier: tuple[bytes, ...]  # who signed the dispatch: () or one
+    has_early_review: bool  # one that may count from completion on was written before
 
     def but(self, **changed: Any) -> Order:
         """The order with these fields changed: `_replace` takes twice as long on so many."""
@@ -168,6 +169,33 @@ def lines_of(ctx: Context, order_id: bytes) -> Lines:
     lines = ctx.draft.get(LINES, order_id)
     assert lines is not None, "an order has lines"
     return lines
+
+
+def line_total(ctx: Context, order_id: bytes, order: Order, line: int) -> int:
+    """What was paid for a line; of most orders it is the only one, and nothing more is read."""
+    if order.lines == 1:
+        return order.total
+    _, quantity, unit_price, _ = lines_of(ctx, order_id).lines[line]
+    return quantity * unit_price
+
+
+def line_standing(ctx: Context, order_id: bytes, order: Order, line: int) -> int:
+    """What of a line was not refunded, and at most what the shop keeps: a ruling takes from no
+    line.
+    """
+    if order.lines == 1:
+        return order.kept
+    _, quantity, unit_price, _ = lines_of(ctx, order_id).lines[line]
+    gone = refunded_of(ctx.draft, order_id)
+    back = gone[line] if line < len(gone) else 0
+    return min((quantity - back) * unit_price, order.kept)
+
+
+def note_early_review(ctx: Context, order_id: bytes, order: Order) -> None:
+    """Completion has a review to look at; for the reviews family, before it alone."""
+    assert not order.completed_ms
+    if not order.has_early_review:
+        ctx.draft.put(ORDER, order_id, order.but(has_early_review=True))
 
 
 def refunded_of(reader: Reader, order_id: bytes) -> tuple[int, ...]:

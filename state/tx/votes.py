@@ -20,7 +20,7 @@ from state.context import Context, Fields
 from state.draft import Reader
 from state.table import Table, bytes_key, int_key, pair_key
 from state.tx.accounts import is_linked
-from state.tx.opinions import REVIEW, UNKNOWN_REVIEW, add_figures
+from state.tx.opinions import AUTHOR, REVIEW, UNKNOWN_REVIEW, author_of
 from state.tx.orders import SHOP
 from state.tx.periods import period_of
 from state.tx.voice import direct, spend
@@ -106,10 +106,13 @@ def apply_vote(ctx: Context, fields: Fields) -> None:
         unhelpful=review.unhelpful + (0 if helpful else weight),
     )
     ctx.draft.put(REVIEW, review_id, changed)
-    add_figures(
-        ctx, review.author, votes=1, helpful=weight if helpful else 0,
-        unhelpful=0 if helpful else weight,
-    )  # fmt: skip
+    author = author_of(ctx.draft, review.author)
+    figures = author._replace(
+        votes=author.votes + 1,
+        helpful=author.helpful + (weight if helpful else 0),
+        unhelpful=author.unhelpful + (0 if helpful else weight),
+    )
+    ctx.draft.put(AUTHOR, review.author, figures)
     ctx.emit("review_voted", review_id, ctx.sender, helpful, weight)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from state.draft import Draft
-from state.tx.accounts import account_of, is_linked
+from state.tx.accounts import ACCOUNT, HAS_JOINED, account_of, is_linked
 from state.tx.bindings import (
     AGREEMENT,
     BINDING,
@@ -648,6 +648,15 @@ def test_a_law_notices_a_commission_on_an_order_that_is_not_final() -> None:
     open_id = next(key for key, sale in w.draft.items(SALE) if sale.status == "open")
     w.draft.put(ROW, (open_id, 0), Row(BOB.address, 1, 5, 5, 0, 1, 1))
     assert any(line.startswith("referral/sales") for line in w.broken_laws())
+
+
+def test_a_law_notices_a_flag_of_joining_that_is_wrong() -> None:
+    """Who joined is flagged, so that of all others nothing but the account is read."""
+    for who in (BOB, SELLER):
+        w = history()
+        account = account_of(w.draft, who.address)
+        w.draft.put(ACCOUNT, who.address, account._replace(flags=account.flags ^ HAS_JOINED))
+        assert any("flagged as one that has joined" in line for line in w.broken_laws())
 
 
 def test_promises_round_down() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -18,15 +18,16 @@ from state.tx.opinions import (
     PRIOR_WEIGHT,
     RATING,
     REVIEW,
-    SERVED,
     WINDOW,
     Rating,
     Review,
-    Served,
+    author_of,
     rating_of,
 )
+from state.tx.orders import CANCELLED, ORDER
 from state.tx.periods import period_of
 from state.tx.rewards import earned_of
+from state.tx.sales import line_standing, line_total
 from state.tx.tokens import token_totals_of
 from state.tx.voice import granted_90, voice_left
 from state.tx.votes import HEARD, LEADER, VOTE, VOTER, VOTERS_LEAST, Heard, heard_of, on_directed
@@ -74,7 +75,9 @@ def bought(w: World, who: Person, shop: bytes, price: int, lines: int = 1) -> by
 
 def served(w: World, who: Person, shops: int) -> None:
     """As if so many shops had served the buyer."""
-    w.draft.put(SERVED, who.address, Served(tuple(sorted(h(f"shop{n}") for n in range(shops)))))
+    before = author_of(w.draft, who.address)
+    served_by = tuple(sorted(h(f"shop{n}") for n in range(shops)))
+    w.draft.put(AUTHOR, who.address, before._replace(served_by=served_by))
 
 
 @pytest.mark.parametrize(("lines", "milli"), [(0, 3_500), (1, 3_636), (10, 4_250), (100, 4_863)])
@@ -208,8 +211,7 @@ def test_abuse_a_shop_praises_itself_or_through_who_is_linked_to_it() -> None:
         bought(w, buyer, other, 50 * DOLLAR)
     w.pass_ms(SHORT["window"])
     for buyer in (ALICE, SELLER):
-        known = w.draft.get(SERVED, buyer.address)
-        assert known is not None and len(known.shops) == 3
+        assert len(author_of(w.draft, buyer.address).served_by) == 3
     assert rating_of(w.draft, shop)[:3] == (0, 0, 2)
     assert w.broken_laws() == []
 
@@ -250,6 +252,67 @@ def test_an_overdue_order_can_be_reviewed_before_the_clock_has_come_to_it() -> N
     waiting = sorted(tx.txid for tx in orders)[-1]
     receipt = w.block(w.tx(ALICE, "review_write", *opinion(waiting, rating=1), lane=250))[0]
     assert reason(w, receipt) == ""
+    window = w.draft.get(WINDOW, waiting)
+    assert window is not None and window.waiting == ()  # it will be called off and pay nobody
+    w.block()  # the clock comes to it, and the window that was open stays as it is
+    order = w.draft.get(ORDER, waiting)
+    assert order is not None and order.status == CANCELLED
+    assert w.draft.get(WINDOW, waiting) == window
+    again = w.do(ALICE, "review_write", *opinion(waiting, rating=1))
+    assert reason(w, again) == "REVIEWED_ALREADY"
+    assert w.broken_laws() == []
+
+
+@given(
+    lines=st.lists(st.tuples(st.integers(1, 5), st.integers(1, 90)), min_size=1, max_size=3),
+    data=st.data(),
+)
+@settings(max_examples=60, deadline=None)
+def test_a_line_alone_is_worth_what_it_is_worth_among_others(
+    lines: list[tuple[int, int]], data: st.DataObject
+) -> None:
+    """Of an order of one line nothing but the order is read; both ways say the same."""
+    w = new_world()
+    shop = open_shop(w)
+    paid = tuple(
+        (f"sku{n}", units, dollars * DOLLAR, ()) for n, (units, dollars) in enumerate(lines)
+    )
+    order_id = w.do(ALICE, "order_pay", shop, paid, *NOTHING).txid
+    assert w.do(SELLER, "order_ship", order_id, "").code == 0
+    left = data.draw(st.integers(0, paid[0][1]))
+    if left < paid[0][1]:
+        assert w.do(SELLER, "order_refund", order_id, ((0, paid[0][1] - left),), "").code == 0
+    if data.draw(st.booleans()) and w.do(ALICE, "order_dispute", order_id, "").code == 0:
+        w.do(ARBITER, "order_rule", order_id, data.draw(st.integers(0, 10_000)), payer=BOB)
+    order = w.draft.get(ORDER, order_id)
+    assert order is not None
+    with in_block(w) as ctx:
+        for line, (_, units, price, _) in enumerate(paid):
+            back = paid[0][1] - left if line == 0 else 0
+            assert line_total(ctx, order_id, order, line) == units * price
+            expected = min((units - back) * price, order.total - order.refunded)
+            assert line_standing(ctx, order_id, order, line) == expected
+
+
+def test_an_order_knows_only_of_a_review_that_its_completion_has_to_look_at() -> None:
+    """So that completion reads nothing of reviews where there is nothing to count again."""
+    w = new_world()
+    shop = open_shop(w)
+    for shops, early in ((0, False), (4, True)):  # who was never served weighs nothing
+        served(w, ALICE, shops)
+        order = buy(w, ALICE, shop, 50 * DOLLAR, lines=2)
+        assert w.do(ALICE, "review_write", *opinion(order, rating=5)).code == 0
+        row_ = w.draft.get(ORDER, order)
+        assert row_ is not None and row_.has_early_review is early
+        if early:
+            w.draft, before = Draft(w.draft), w.draft
+            w.draft.put(ORDER, order, row_.but(has_early_review=False))
+            assert any("does not know of it" in line for line in w.broken_laws())
+            w.draft = before
+        assert w.do(ALICE, "order_complete", order).code == 0
+        late = w.do(ALICE, "review_write", *opinion(order, line=1, rating=5))
+        row_ = w.draft.get(ORDER, order)
+        assert late.code == 0 and row_ is not None and row_.has_early_review is early
     assert w.broken_laws() == []
 
 
@@ -418,11 +481,21 @@ def test_abuse_an_order_of_a_hundred_reviewed_lines_is_as_cheap_to_end_as_one_of
     ]
     assert {receipt.code for receipt in w.block(*written)} == {0}
     window = w.draft.get(WINDOW, order)
-    assert window is not None and window.waiting == ((0, 10_000), (1, 5_000), (2, 2_500))
-    w.draft, before = Draft(w.draft), w.draft
-    w.draft.put(WINDOW, order, window._replace(waiting=((0, 5_000),)))
-    assert any(line.startswith("reviews/reviews: line 0") for line in w.broken_laws())
-    w.draft = before
+    assert window is not None and all(window.has(line) for line in range(100))
+    waiting = [(item.line, item.reward_bp) for item in window.waiting]
+    assert waiting == [(0, 10_000), (1, 5_000), (2, 2_500)]
+    first = window.waiting[0]
+    for wrong, why in (
+        ({"waiting": (first._replace(reward_bp=5_000),)}, "waits for another share"),
+        ({"waiting": (first._replace(review=window.waiting[1].review),)}, "waits for another"),
+        ({"reviewed": b"\xfe" + window.reviewed[1:]}, "knows no further one of"),
+        ({"reviewed": window.reviewed[:-1] + b"\xff"}, "there is no review of it"),
+        ({"reviewed": window.reviewed + b"\0"}, "longer than it needs to be"),
+    ):
+        w.draft, before = Draft(w.draft), w.draft
+        w.draft.put(WINDOW, order, window._replace(**wrong))
+        assert any(why in line for line in w.broken_laws()), (wrong, w.broken_laws())
+        w.draft = before
     assert w.do(ALICE, "order_complete", order).code == 0
     w.pass_ms(SHORT_TERMS["window"])
     fee, period = DOLLAR // 2, period_of(w.draft).number  # 50 bps of 100 dollars

@@ -22,8 +22,7 @@ from state.tx.community import POST_FIGURES
 from state.tx.demand import DEMAND, backer_of
 from state.tx.growth import GROWTH, REGULAR, Regular
 from state.tx.money import HOLD, totals_of
-from state.tx.opinions import RATING, REVIEW
-from state.tx.opinions import SERVED as BUYER_SERVED
+from state.tx.opinions import RATING, REVIEW, author_of
 from state.tx.pledges import PLEDGE
 from state.tx.rewards import DEBT, EARNED, MINED, NOTHING, debt_of, earned_of, mining_of
 from state.tx.sales import ORDER, REFUNDED
@@ -214,8 +213,7 @@ def check_undone(s: Sale, *, in_window: bool) -> None:
     ] == [(12_500_000, 12_500_000), (3_750_000, 3_750_000), (1_250_000, 1_250_000)]
     rating = reader.get(RATING, s.shop)
     assert rating is not None and rating[:2] == (17_500_000, 78_750_000)
-    served = reader.get(BUYER_SERVED, ALICE.address)
-    assert served is not None and len(served.shops) == 2
+    assert len(author_of(reader, ALICE.address).served_by) == 2
     # Community and goods: what was done was done.
     assert reader.get(POST_FIGURES, s.post) == (1, 1)
     assert backer_of(reader, ALICE.address) == (2, 3, 3, 0, 0, ())
