@@ -6,6 +6,7 @@ the store and what the trie commits to. Numbers and spellings are part of the ch
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
@@ -42,12 +43,9 @@ def text_key() -> KeyCodec[str]:
 
 
 def int_key(size: int = 8) -> KeyCodec[int]:
-    """An integer from 0, big-endian: a time, a height, an index."""
-    return KeyCodec(
-        lambda number: number.to_bytes(size, "big"),
-        lambda raw: int.from_bytes(raw, "big"),
-        size,
-    )
+    """An integer from 0, big-endian in 1, 2, 4 or 8 bytes: a time, a height, an index."""
+    pack = struct.Struct({1: ">B", 2: ">H", 4: ">I", 8: ">Q"}[size]).pack  # half of `to_bytes`
+    return KeyCodec(pack, lambda raw: int.from_bytes(raw, "big"), size)
 
 
 def pair_key(first: KeyCodec[A], second: KeyCodec[B]) -> KeyCodec[tuple[A, B]]:
@@ -55,10 +53,10 @@ def pair_key(first: KeyCodec[A], second: KeyCodec[B]) -> KeyCodec[tuple[A, B]]:
     split = first.size
     assert split is not None, "the first of a pair has a fixed width"
     encode_first, encode_second = first.encode, second.encode
+    size = None if second.size is None else split + second.size
     if encode_first is bytes and encode_second is bytes:
         both = cast(Callable[[tuple[A, B]], bytes], b"".join)  # as below, without three calls
-        end = None if second.size is None else split + second.size
-        return KeyCodec(both, lambda raw: (raw[:split], raw[split:]), end)  # type: ignore[arg-type, return-value]
+        return KeyCodec(both, lambda raw: (raw[:split], raw[split:]), size)  # type: ignore[arg-type, return-value]
     if encode_second is bytes:  # an id at the end, as most keys have: a call less
 
         def whole(key: tuple[A, B]) -> bytes:
@@ -69,9 +67,7 @@ def pair_key(first: KeyCodec[A], second: KeyCodec[B]) -> KeyCodec[tuple[A, B]]:
             return encode_first(key[0]) + encode_second(key[1])
 
     return KeyCodec(
-        whole,
-        lambda raw: (first.decode(raw[:split]), second.decode(raw[split:])),
-        None if second.size is None else split + second.size,
+        whole, lambda raw: (first.decode(raw[:split]), second.decode(raw[split:])), size
     )
 
 

@@ -240,9 +240,8 @@ def is_far(reader: Reader, recruiter: bytes, buyer: bytes, owner: bytes) -> bool
     return not is_linked(reader, recruiter, buyer, owner)
 
 
-def on_refunded(ctx: Context, order_id: bytes, amount: int) -> None:
+def on_refunded(ctx: Context, order_id: bytes, order: Order, amount: int) -> None:
     """Before final less is promised; after it what was earned on the amount is owed back."""
-    order = _order(ctx, order_id)
     sale = ctx.draft.get(SALE, order_id) if order.is_referred else None
     if sale is None or sale.status == VOID:
         return

@@ -81,11 +81,6 @@ def apply_dispute(ctx: Context, fields: Fields) -> None:
     ctx.emit("order_disputed", order_id, reason)
 
 
-def _before_dispute(order: Order) -> Order:
-    """The order as it stood, without a deadline."""
-    return order.but(status=COMPLETED if order.completed_ms else SHIPPED, due_ms=0)
-
-
 def _open_dispute(ctx: Context, order_id: bytes) -> Dispute:
     dispute = ctx.draft.get(DISPUTE, order_id)
     assert dispute is not None, "who is disputed has a dispute"
@@ -127,34 +122,36 @@ def rule(
     dispute = _open_dispute(ctx, order_id)
     is_lost = buyer_bp > BPS // 2
     outcome = LOST if is_lost else WON if buyer_bp == 0 else SPLIT
-    ruled = dispute._replace(
-        outcome=outcome, buyer_bp=buyer_bp, is_silent=is_silent, ended_ms=ctx.time_ms
-    )
+    reason, opened_ms, left_ms, *_ = dispute
+    ruled = Dispute(reason, opened_ms, left_ms, outcome, buyer_bp, is_silent, ctx.time_ms)
     ctx.draft.put(DISPUTE, order_id, ruled)
     given = split(ctx, order_id, order, shop, buyer_bp, is_lost=is_lost)
     ctx.involve(order.buyer)
     ctx.involve(shop.owner)
     ctx.emit("order_ruled", order_id, buyer_bp, given, is_silent)
     if is_lost:
-        ctx.fire("disputed_lost", order_id, dispute.reason)
+        ctx.fire("disputed_lost", order_id, reason)
 
 
-def settle(ctx: Context, order_id: bytes) -> None:
-    """The shop has given everything back while the dispute was open: there is none any more."""
+def settle(ctx: Context, order_id: bytes, order: Order) -> Order:
+    """The shop has given everything back while the dispute was open: there is none any more.
+    Returns the order as it stands then.
+    """
     dispute = _open_dispute(ctx, order_id)
     ended = dispute._replace(outcome=SETTLED, ended_ms=ctx.time_ms)
     ctx.draft.put(DISPUTE, order_id, ended)
-    order = ctx.draft.get(ORDER, order_id)
-    assert order is not None
-    if order.status == DISPUTED:  # a completed one still has its return window to go
-        _resume(ctx, order_id, order, dispute)
+    if order.status != DISPUTED:
+        return order  # refunded whole before completion: it is closed
+    return _resume(ctx, order_id, order, dispute)  # its return window goes on
 
 
-def _resume(ctx: Context, order_id: bytes, order: Order, dispute: Dispute) -> None:
+def _resume(ctx: Context, order_id: bytes, order: Order, dispute: Dispute) -> Order:
     """The clock goes on where it stood."""
     due_ms = ctx.now(FAMILY_NUMBER) + dispute.left_ms
     set_due(ctx, order_id, order.due_ms, due_ms)
-    ctx.draft.put(ORDER, order_id, _before_dispute(order).but(due_ms=due_ms))
+    resumed = order.but(status=COMPLETED if order.completed_ms else SHIPPED, due_ms=due_ms)
+    ctx.draft.put(ORDER, order_id, resumed)
+    return resumed
 
 
 def check_dispute(reader: Reader, order_id: bytes, order: Order) -> str | None:

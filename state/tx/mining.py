@@ -249,10 +249,10 @@ def _fees_of(mined: Mined) -> dict[str, int]:
     }
 
 
-def on_refunded(ctx: Context, order_id: bytes, _amount: int) -> None:
+def on_refunded(ctx: Context, order_id: bytes, order: Order) -> None:
     """After final, everybody gives back share(before) - share(after)."""
-    mined, order = ctx.draft.get(MINED, order_id), ctx.draft.get(ORDER, order_id)
-    if mined is None or order is None:
+    mined = ctx.draft.get(MINED, order_id)
+    if mined is None:
         return
     changed = mined._replace(fee=min(mined.fee, fee_for_mining(order)))
     if changed.fee == mined.fee:

@@ -109,6 +109,11 @@ def _add_held(ctx: Context, family: int, object_id: bytes, purpose: int, amount:
     assert left >= 0, "a hold was not asked for before it was taken from"
     if left:
         parts[purpose] = left
+    _put_held(ctx, family, object_id, parts)
+
+
+def _put_held(ctx: Context, family: int, object_id: bytes, parts: dict[int, int]) -> None:
+    """Write what is held for an object by purpose; no row where it is nothing."""
     if parts:
         ctx.draft.put(HOLD, (family, object_id), Hold(tuple(sorted(parts.items()))))
     else:
@@ -192,12 +197,8 @@ def release(
     ctx: Context, family: int, object_id: bytes, purpose: int, to: bytes, amount: int
 ) -> None:
     """Hold to account. Whatever the receiver has set, it arrives."""
-    if amount == 0:
-        return
-    _add_held(ctx, family, object_id, purpose, -amount)
-    _add(ctx, to, amount)
-    _add_totals(ctx, balances=amount, holds=-amount, family=family)
-    ctx.emit("dollar_released", object_id, purpose, to, amount)
+    if amount:
+        release_parts(ctx, family, object_id, ((purpose, to, amount),))
 
 
 def release_all(ctx: Context, family: int, object_id: bytes, to: bytes) -> None:
@@ -214,18 +215,28 @@ def release_all(ctx: Context, family: int, object_id: bytes, to: bytes) -> None:
 
 
 def release_parts(
-    ctx: Context, family: int, object_id: bytes, parts: Sequence[tuple[int, int]], to: bytes
+    ctx: Context, family: int, object_id: bytes, parts: Sequence[tuple[int, bytes, int]]
 ) -> None:
-    """Several (purpose, amount) of a hold to one account, as `release` would one by one."""
-    total = 0
-    for purpose, amount in parts:
+    """Hold to accounts: (purpose, to, amount) each, with one write of the hold and each account."""
+    received: dict[bytes, int] = {}
+    row = ctx.draft.get(HOLD, (family, object_id))
+    held_now = dict(row.parts) if row else {}
+    for purpose, to, amount in parts:
         if amount:
-            _add_held(ctx, family, object_id, purpose, -amount)
+            left = held_now.pop(purpose, 0) - amount
+            assert left >= 0, "a hold was not asked for before it was taken from"
+            if left:
+                held_now[purpose] = left
+            received[to] = received.get(to, 0) + amount
             ctx.emit("dollar_released", object_id, purpose, to, amount)
-            total += amount
-    if total:
-        _add(ctx, to, total)
-        _add_totals(ctx, balances=total, holds=-total, family=family)
+    if not received:
+        return
+    _put_held(ctx, family, object_id, held_now)
+    total = 0
+    for to, amount in received.items():
+        _add(ctx, to, amount)
+        total += amount
+    _add_totals(ctx, balances=total, holds=-total, family=family)
 
 
 def split_hold(
@@ -242,22 +253,20 @@ def split_hold(
     fee pool, and each (purpose, amount) of `kept` on to another purpose; with one write of the
     hold and the totals.
     """
-    hold = ctx.draft.get(HOLD, (family, object_id))
-    parts = dict(hold.parts) if hold else {}
+    row = ctx.draft.get(HOLD, (family, object_id))
+    parts = dict(row.parts) if row else {}
     total = 0
     for _, amount in paid:
         total += amount
     left = parts.pop(purpose, 0) - total - pooled
-    for _, amount in kept:
-        left -= amount
-    assert left >= 0, "a hold was not asked for before it was taken from"
-    for place, amount in ((purpose, left), *kept):
+    for place, amount in kept:
         if amount:
+            left -= amount
             parts[place] = parts.get(place, 0) + amount
-    if parts:
-        ctx.draft.put(HOLD, (family, object_id), Hold(tuple(sorted(parts.items()))))
-    else:
-        ctx.draft.delete(HOLD, (family, object_id))
+    assert left >= 0, "a hold was not asked for before it was taken from"
+    if left:
+        parts[purpose] = left
+    _put_held(ctx, family, object_id, parts)
     if pooled:
         ctx.emit("dollar_pooled", object_id, purpose, pooled)
     for to, amount in paid:

@@ -222,10 +222,8 @@ def _opened(ctx: Context) -> Window:
     return Window(ctx.now(REVIEWS) + ctx.params["review_window_ms"], b"", ())
 
 
-def on_refunded(ctx: Context, order_id: bytes, _amount: int) -> None:
+def on_refunded(ctx: Context, order_id: bytes, order: Order, _amount: int) -> None:
     """Cancelled because it was not shipped in time: that can be reviewed too."""
-    order = ctx.draft.get(ORDER, order_id)
-    assert order is not None
     is_late = order.status == CANCELLED and ctx.sender == b""
     if is_late and ctx.draft.get(WINDOW, order_id) is None:
         on_shipped(ctx, order_id)
@@ -413,12 +411,10 @@ def _append(ctx: Context, review_id: bytes, review: Review, entry: Entry) -> Rev
     return changed
 
 
-def on_completed(ctx: Context, order_id: bytes) -> None:
+def on_completed(ctx: Context, order_id: bytes, order: Order) -> None:
     """Praise of before counts from now on, by itself for the few lines that earn something; for
     others once their author comes back to them.
     """
-    order = ctx.draft.get(ORDER, order_id)
-    assert order is not None, "the hook names one"
     window = ctx.draft.get(WINDOW, order_id) if order.has_early_review else None
     for _, review_id, _ in window.waiting if window else ():
         review = ctx.draft.get(REVIEW, review_id)

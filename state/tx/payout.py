@@ -112,7 +112,7 @@ def cancel(ctx: Context, order_id: bytes, order: Order, shop: Shop) -> None:
     )
     ctx.involve(shop.owner)
     ctx.emit("order_cancelled", order_id, left)
-    ctx.fire("refunded", order_id, left)
+    ctx.fire("refunded", order_id, cancelled, left)
 
 
 def complete(ctx: Context, order_id: bytes, order: Order, shop: Shop) -> None:
@@ -139,7 +139,7 @@ def complete(ctx: Context, order_id: bytes, order: Order, shop: Shop) -> None:
     ctx.involve(order.buyer)
     ctx.involve(shop.owner)
     ctx.emit("order_completed", order_id, kept, fee, commission, holdback)
-    ctx.fire("completed", order_id)
+    ctx.fire("completed", order_id, completed)
 
 
 def finalise(ctx: Context, order_id: bytes, order: Order, shop: Shop) -> None:
@@ -180,17 +180,28 @@ def _give_rest(ctx: Context, order_id: bytes, owner: bytes) -> None:
 # Refunds: the caller fires `refunded` ---------------------------------------------------------
 
 
-def part_from_shop(order: Order, amount: int) -> int:
-    """What of a refund the shop has to bear, 0 before completion, all of it after final.
+class Borne(NamedTuple):
+    """Where a refund comes from; all of it together is the refund."""
 
-    It can be -1: where both shares round up together, the unit goes to the shop.
+    escrow: int  # before completion
+    commission: int  # of what is held as such
+    holdback: int
+    shop: int  # can be -1: where both shares round up together, the unit goes to the shop
+
+
+def borne_by(order: Order, amount: int) -> Borne:
+    """Who bears a refund: the escrow before completion, the shop after final; in between the same
+    share of what is held, and the shop the rest.
     """
     if order.status == FINAL:
-        return amount
+        return Borne(0, 0, 0, amount)
     if not order.is_divided:
-        return 0
-    before, after = held_shares(order, order.kept), held_shares(order, order.kept - amount)
-    return amount - (before.commission - after.commission) - (before.holdback - after.holdback)
+        return Borne(amount, 0, 0, 0)
+    kept = order.kept
+    before, after = shares(order, kept, order.fee), shares(order, kept - amount, order.fee)
+    commission = before.commission - after.commission
+    holdback = before.holdback - after.holdback
+    return Borne(0, commission, holdback, amount - commission - holdback)
 
 
 def refund_escrow(ctx: Context, order_id: bytes, order: Order, amount: int) -> Order:
@@ -207,29 +218,33 @@ def refund_escrow(ctx: Context, order_id: bytes, order: Order, amount: int) -> O
 
 
 def refund_after(
-    ctx: Context, order_id: bytes, order: Order, owner: bytes, amount: int, memo: str
-) -> None:
-    """The same share of what is held first, the rest from the shop, then from who vouches."""
-    before, after = held_shares(order, order.kept), held_shares(order, order.kept - amount)
-    commission = before.commission - after.commission
-    holdback = before.holdback - after.holdback
-    from_shop = amount - commission - holdback  # as `part_from_shop` says
-    to_shop = order.to_shop
-    if from_shop < 0:
-        release(ctx, FAMILY_NUMBER, order_id, HOLDBACK, owner, -from_shop)
-        holdback += from_shop
-        to_shop -= from_shop
-    parts = ((COMMISSION, commission), (HOLDBACK, holdback))
-    release_parts(ctx, FAMILY_NUMBER, order_id, parts, order.buyer)
-    changed = order.but(
+    ctx: Context, order_id: bytes, order: Order, owner: bytes, borne: Borne, memo: str
+) -> Order:
+    """After completion: what is held of it first, the rest from the shop's balance."""
+    _, commission, holdback, from_shop = borne
+    to_shop = max(0, -from_shop)
+    holdback -= to_shop
+    amount = commission + holdback + max(0, from_shop)
+    release_parts(
+        ctx,
+        FAMILY_NUMBER,
+        order_id,
+        (
+            (HOLDBACK, owner, to_shop),
+            (COMMISSION, order.buyer, commission),
+            (HOLDBACK, order.buyer, holdback),
+        ),
+    )
+    after = order.but(
         refunded=order.refunded + amount,
         from_escrow=order.from_escrow + commission + holdback,
-        to_shop=to_shop,
+        to_shop=order.to_shop + to_shop,
     )
-    ctx.draft.put(ORDER, order_id, changed)
+    ctx.draft.put(ORDER, order_id, after)
     count_refund(ctx, order, amount)
     if from_shop > 0:
         transfer(ctx, owner, [(order.buyer, from_shop, memo)])
+    return after
 
 
 def pay_vouched(
@@ -293,10 +308,10 @@ def split(
     ctx.draft.put(ORDER, order_id, after)
     _count_ruling(ctx, after, given, is_new=is_new, is_lost=is_lost)
     if given:
-        ctx.fire("refunded", order_id, given)
+        ctx.fire("refunded", order_id, after, given)
     if is_new:
         ctx.emit("order_completed", order_id, after.kept, fee, after.unspent, 0)
-        ctx.fire("completed", order_id)
+        ctx.fire("completed", order_id, after)
     return given
 
 
@@ -329,9 +344,16 @@ def _divide_held(
     less = held_now.commission - held_shares(order, order.kept - given).commission
     from_holdback = min(held_now.holdback, given - less)
     left = held_now.holdback - from_holdback
-    release(ctx, FAMILY_NUMBER, order_id, COMMISSION, order.buyer, given - from_holdback)
-    paid = ((order.buyer, from_holdback), (shop.owner, left))
-    split_hold(ctx, FAMILY_NUMBER, order_id, HOLDBACK, paid=paid)
+    release_parts(
+        ctx,
+        FAMILY_NUMBER,
+        order_id,
+        (
+            (COMMISSION, order.buyer, given - from_holdback),
+            (HOLDBACK, order.buyer, from_holdback),
+            (HOLDBACK, shop.owner, left),
+        ),
+    )
     return _Division(given, 0, left)
 
 

@@ -27,7 +27,7 @@ from state.tx.demand import (
     move_backing,
 )
 from state.tx.money import release
-from state.tx.orders import CANCELLED, LINES, ORDER, REFUNDED_WHOLE, Order, Shop
+from state.tx.orders import CANCELLED, LINES, REFUNDED_WHOLE, Order, Shop
 from state.tx.sales import Lines, lines_of, refunded_of, with_refunded
 
 
@@ -77,22 +77,22 @@ def _served(ctx: Context, order_id: bytes, order: Order, pledge: Pledge, price: 
     return min(pledge.quantity, left, 2 * order.kept // price)  # a ruling takes from no line
 
 
-def on_completed(ctx: Context, order_id: bytes) -> None:
+def on_completed(ctx: Context, order_id: bytes, order: Order) -> None:
     """The order fulfils what it pledged and still buys: that part of the deposit goes back."""
-    _end_pledge(ctx, order_id, is_completed=True)
+    if order.demand:
+        _end_pledge(ctx, order_id, order, is_completed=True)
 
 
-def on_refunded(ctx: Context, order_id: bytes, _amount: int) -> None:
+def on_refunded(ctx: Context, order_id: bytes, order: Order, _amount: int) -> None:
     """An order that came to nothing opens again what it pledged, unless the demand is over."""
-    _end_pledge(ctx, order_id, is_completed=False)
+    if order.demand and order.status in (CANCELLED, REFUNDED_WHOLE):
+        _end_pledge(ctx, order_id, order, is_completed=False)
 
 
-def _end_pledge(ctx: Context, order_id: bytes, *, is_completed: bool) -> None:
+def _end_pledge(ctx: Context, order_id: bytes, order: Order, *, is_completed: bool) -> None:
     """What is not served is open again, or expired where the demand has."""
-    order = ctx.draft.get(ORDER, order_id)
-    assert order is not None, "the hook names one"
-    pledge = ctx.draft.get(PLEDGE, order_id) if order.demand else None
-    if pledge is None or not (is_completed or order.status in (CANCELLED, REFUNDED_WHOLE)):
+    pledge = ctx.draft.get(PLEDGE, order_id)
+    if pledge is None:
         return
     ctx.draft.delete(PLEDGE, order_id)
     backing, demand = ctx.draft.get(BACKING, pledge.backing), ctx.draft.get(DEMAND, order.demand[0])

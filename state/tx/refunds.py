@@ -13,7 +13,7 @@ from state.context import Context, Fields
 from state.tx.accounts import account_of
 from state.tx.batches import free_units
 from state.tx.disputes import settle
-from state.tx.payout import part_from_shop, pay_vouched, refund_after, refund_escrow
+from state.tx.payout import borne_by, pay_vouched, refund_after, refund_escrow
 from state.tx.sales import (
     COMPLETED,
     DISPUTED,
@@ -79,27 +79,29 @@ def apply_refund(ctx: Context, fields: Fields) -> None:
     back = _derive_back(ctx, order_id, lines)
     if back.amount > order.kept:  # a ruling has given the buyer some of it already
         raise Rejected(REFUND_EXCEEDED, left=str(order.kept))
-    operator, missing = _check_covered(ctx, order, shop, back.amount)
+    borne = borne_by(order, back.amount)
+    operator, missing = _check_covered(ctx, order, shop, borne.shop)
     # From here on nothing can fail.
     ctx.draft.put(REFUNDED, order_id, back.quantities)
     if missing:
         pay_vouched(ctx, order.shop, operator, shop.owner, missing, reason)
-    if order.is_divided or order.status == FINAL:
-        refund_after(ctx, order_id, order, shop.owner, back.amount, reason)
+    if order.completed_ms:
+        after = refund_after(ctx, order_id, order, shop.owner, borne, reason)
     else:
-        refund_escrow(ctx, order_id, order, back.amount)
+        after = refund_escrow(ctx, order_id, order, back.amount)
     if order.status == PAID:
         free_units(ctx, back.units)
     if order.status == DISPUTED and back.amount == order.kept:
-        settle(ctx, order_id)
+        after = settle(ctx, order_id, after)
     ctx.involve(order.buyer)
     ctx.emit("order_refunded", order_id, back.amount, reason)
-    ctx.fire("refunded", order_id, back.amount)
+    ctx.fire("refunded", order_id, after, back.amount)
 
 
-def _check_covered(ctx: Context, order: Order, shop: Shop, amount: int) -> tuple[bytes, int]:
-    """(operator of the shop's gateway, what it has to pay), else `REFUND_NOT_COVERED`."""
-    needed = part_from_shop(order, amount)
+def _check_covered(ctx: Context, order: Order, shop: Shop, needed: int) -> tuple[bytes, int]:
+    """(operator of the shop's gateway, what it has to pay) of what the shop bears, else
+    `REFUND_NOT_COVERED`.
+    """
     missing = needed - account_of(ctx.draft, shop.owner).dollar
     if missing <= 0:
         return b"", 0

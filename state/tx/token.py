@@ -36,7 +36,7 @@ from state.tx.claims import (
 )
 from state.tx.gateways import GATEWAY
 from state.tx.mining import do_claims, do_reviews, on_final, on_period_closed, on_refunded
-from state.tx.orders import FINAL, ORDER
+from state.tx.orders import FINAL, Order
 from state.tx.rewards import DEBT, EARNED, MINED, MINING, MINING_PARAMS
 from state.tx.tokens import (
     INSUFFICIENT_TOKENS,
@@ -137,11 +137,10 @@ def _check_supply(reader: Reader) -> str | None:
     return None if laid_out == totals.supply else f"the purposes add up to {laid_out}"
 
 
-def _on_refunded(ctx: Context, order_id: bytes, amount: int) -> None:
+def _on_refunded(ctx: Context, order_id: bytes, order: Order, _amount: int) -> None:
     """Nothing has been counted of an order that is not final: mining need not look."""
-    order = ctx.draft.get(ORDER, order_id)
-    if order is not None and order.status == FINAL:
-        on_refunded(ctx, order_id, amount)
+    if order.status == FINAL:
+        on_refunded(ctx, order_id, order)
 
 
 FAMILY: Final = Family(
