@@ -31,7 +31,7 @@ from bench.scenes import (
 from bench.street import Street
 from state.registry import standard_registry
 from state.tx.growth import LEVELS, share_at
-from state.tx.opinions import rating_of
+from state.tx.ratings import rating_of
 
 _DEFAULTS = standard_registry().defaults
 BETA = _DEFAULTS["mining_beta_bps"] / 10_000

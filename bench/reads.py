@@ -31,19 +31,11 @@ from state.table import Table
 from state.tx.accounts import ACCOUNT, Account
 from state.tx.bindings import PARTNER, Partner
 from state.tx.growth import GROWTH, REGULAR, Growth, Regular
-from state.tx.opinions import (
-    AUTHOR,
-    OF_SHOP,
-    RATING,
-    REVIEW,
-    WORDS,
-    Author,
-    Rating,
-    Review,
-    Words,
-)
+from state.tx.opinions import AUTHOR, REVIEW, WORDS, Author, Review, Words
 from state.tx.periods import period_of
+from state.tx.ratings import RATING, Rating
 from state.tx.referral import JOINED_BY
+from state.tx.reviewing import OF_SHOP
 from state.tx.shops import FIGURES, SHOP, Shop, ShopFigures
 from state.tx.votes import HEARD, LEADER, Heard, Leader
 from state.view import View

@@ -28,7 +28,6 @@ from state.context import live_at
 from state.tx.batches import ORDERS_OF_BATCH
 from state.tx.disputes import DISPUTE, OF_ARBITER, Dispute
 from state.tx.money import HOLD
-from state.tx.opinions import rating_of
 from state.tx.orders import (
     ALL_SHOPS,
     COMMISSION,
@@ -41,6 +40,7 @@ from state.tx.orders import (
     Order,
     Shop,
 )
+from state.tx.ratings import rating_of
 from state.tx.shops import SERVED, VOUCH, ShopFigures, figures_of, terms_now
 from state.view import View
 

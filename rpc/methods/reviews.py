@@ -29,18 +29,10 @@ from rpc.results import (
 from rpc.schema import Address, Hash32, PageParams, Params
 from state.tx.bindings import PARTNER
 from state.tx.moderation import moderation_of
-from state.tx.opinions import (
-    ENTRY,
-    OF_AUTHOR,
-    OF_ORDER,
-    OF_SHOP,
-    REVIEW,
-    WORDS,
-    Review,
-    author_of,
-    rating_of,
-)
+from state.tx.opinions import ENTRY, REVIEW, WORDS, Review, author_of
 from state.tx.periods import period_of
+from state.tx.ratings import rating_of
+from state.tx.reviewing import OF_AUTHOR, OF_ORDER, OF_SHOP
 from state.tx.voice import voice_left
 from state.tx.votes import LEADER, heard_of
 from state.view import View

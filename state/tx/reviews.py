@@ -1,7 +1,8 @@
 """Reviews: one for each bought line, the voice of those whom they helped, and who hides a text.
 
-The laws stand with what they are about: `opinions.py` (reviews and ratings), `votes.py` (votes and
-leaders), `moderation.py`.
+The family's table of kinds; the laws stand with what they are about: `reviewing.py`, `ratings.py`,
+`votes.py` (votes and leaders), `moderation.py`. The records that they share are in `opinions.py`,
+the audit of reviews and ratings in `review_laws.py`.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from mgsnode.base.limits import INT_MAX, MEMO_BYTES_MAX, ORDER_LINES_MAX
 from state.context import ParamSpec
 from state.fields import Address, Bool, Choice, Hash32, Int, Optional, Slug, Struct, Text
 from state.registry import EventSpec, Family, Kind, Law
-from state.tx import moderation, opinions, votes
+from state.tx import moderation, opinions, ratings, review_laws, reviewing, votes
 from state.tx.community import DISCLOSURES
-from state.tx.opinions import DAY_MS, REVIEWS, TEXT_BYTES_MAX
+from state.tx.opinions import DAY_MS, REVIEWS
+from state.tx.reviewing import TEXT_BYTES_MAX
 
 _ID: Final = Hash32()
 _COUNT: Final = Int(0, INT_MAX)
@@ -28,19 +30,19 @@ KINDS: Final = (
             order=_ID, line=Int(0, ORDER_LINES_MAX - 1), rating=_STARS, text=_TEXT,
             disclosure=Choice(*DISCLOSURES), service_rating=Optional(_STARS),
             scene=Optional(Slug()), content=Optional(Hash32()),
-            link=Optional(Text(opinions.LINK_BYTES_MAX, lowest=1)),
+            link=Optional(Text(reviewing.LINK_BYTES_MAX, lowest=1)),
         ),
-        opinions.apply_write, 150,
+        reviewing.apply_write, 150,
         "Say of a line of your own order what it was like; once for each line.",
         ends=True,
     ),
     Kind(
         "review_follow", Struct(review=_ID, text=_TEXT, rating=Optional(_STARS)),
-        opinions.apply_follow, 100,
+        reviewing.apply_follow, 100,
         "Come back to your review, with other stars or the same; what was said stays.",
     ),
     Kind(
-        "review_answer", Struct(review=_ID, text=_TEXT), opinions.apply_answer, 100,
+        "review_answer", Struct(review=_ID, text=_TEXT), reviewing.apply_answer, 100,
         "The shop answers a review.",
     ),
     Kind(
@@ -89,14 +91,14 @@ FAMILY: Final = Family(
     name="reviews",
     kinds=KINDS,
     tables=(
-        opinions.REVIEW, opinions.WORDS, opinions.ENTRY, opinions.RATING, opinions.WRITTEN,
-        opinions.WINDOW, opinions.AUTHOR, moderation.MODERATION, votes.VOTE, votes.HEARD,
+        opinions.REVIEW, opinions.WORDS, opinions.ENTRY, ratings.RATING, reviewing.WRITTEN,
+        reviewing.WINDOW, opinions.AUTHOR, moderation.MODERATION, votes.VOTE, votes.HEARD,
         votes.VOTER, votes.LEADER,
     ),
     refusals=(
-        opinions.UNKNOWN_REVIEW, opinions.NOT_YOUR_ORDER, opinions.NOT_REVIEWABLE,
-        opinions.REVIEW_WINDOW, opinions.REVIEWED_ALREADY, opinions.UNKNOWN_REVIEW_LINE,
-        opinions.NOT_AUTHOR, opinions.NOT_REVIEWED_SHOP, opinions.TOO_MANY_ENTRIES,
+        opinions.UNKNOWN_REVIEW, reviewing.NOT_YOUR_ORDER, reviewing.NOT_REVIEWABLE,
+        reviewing.REVIEW_WINDOW, reviewing.REVIEWED_ALREADY, reviewing.UNKNOWN_REVIEW_LINE,
+        reviewing.NOT_AUTHOR, reviewing.NOT_REVIEWED_SHOP, reviewing.TOO_MANY_ENTRIES,
         moderation.NOT_MODERATOR, moderation.SAID_ALREADY, votes.OWN_REVIEW, votes.VOTED_ALREADY,
         moderation.MODERATOR_LINKED,
     ),
@@ -112,17 +114,17 @@ FAMILY: Final = Family(
     ),
     events=EVENTS,
     laws=(
-        Law("reviews", opinions.check_reviews),
-        Law("ratings", opinions.check_ratings),
+        Law("reviews", review_laws.check_reviews),
+        Law("ratings", review_laws.check_ratings),
         Law("votes", votes.check_votes),
         Law("leaders", votes.check_leaders),
         Law("moderation", moderation.check_moderation),
     ),
     hooks={
-        "shipped": opinions.on_shipped,
-        "refunded": opinions.on_refunded,
-        "completed": opinions.on_completed,
-        "final": opinions.on_final,
+        "shipped": reviewing.on_shipped,
+        "refunded": reviewing.on_refunded,
+        "completed": reviewing.on_completed,
+        "final": reviewing.on_final,
         "voice_directed": votes.on_directed,
     },
 )  # fmt: skip

@@ -12,20 +12,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from state.draft import Draft
 from state.tx.accounts import account_of, next_nonce, note_keys, note_recruited
 from state.tx.moderation import moderation_of
-from state.tx.opinions import (
-    AUTHOR,
-    ENTRIES_MAX,
-    PRIOR_WEIGHT,
-    RATING,
-    REVIEW,
-    WINDOW,
-    Rating,
-    Review,
-    author_of,
-    rating_of,
-)
+from state.tx.opinions import AUTHOR, REVIEW, Review, author_of
 from state.tx.orders import CANCELLED, ORDER
 from state.tx.periods import period_of
+from state.tx.ratings import PRIOR_WEIGHT, RATING, Rating, rating_of
+from state.tx.reviewing import ENTRIES_MAX, WINDOW
 from state.tx.rewards import earned_of
 from state.tx.sales import line_standing, line_total
 from state.tx.tokens import token_totals_of

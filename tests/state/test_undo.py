@@ -22,8 +22,9 @@ from state.tx.community import POST_FIGURES
 from state.tx.demand import DEMAND, backer_of
 from state.tx.growth import GROWTH, REGULAR, Regular
 from state.tx.money import HOLD, totals_of
-from state.tx.opinions import RATING, REVIEW, author_of
+from state.tx.opinions import REVIEW, author_of
 from state.tx.pledges import PLEDGE
+from state.tx.ratings import RATING
 from state.tx.rewards import DEBT, EARNED, MINED, NOTHING, debt_of, earned_of, mining_of
 from state.tx.sales import ORDER, REFUNDED
 from state.tx.shops import SERVED, figures_of

@@ -6,7 +6,8 @@ from typing import Any
 
 from mgsnode.base.transaction import Transaction
 from state.tx.accounts import note_recruited
-from state.tx.opinions import ENTRIES_MAX, REVIEW
+from state.tx.opinions import REVIEW
+from state.tx.reviewing import ENTRIES_MAX
 from tests.state.scenarios.base import ALICE, BOB, SELLER, scenario
 from tests.state.scenarios.community import post
 from tests.state.scenarios.governance import done
