@@ -36,8 +36,9 @@ from mgsnode.base.transaction import Transaction
 from mgsnode.begin import begin_from_snapshot
 from mgsnode.bodies import Bodies
 from mgsnode.config import Settings
-from mgsnode.driver import Driver, Outdated, outdated
+from mgsnode.driver import Driver
 from mgsnode.exchange import Certified, Exchange
+from mgsnode.executor import Outdated, outdated
 from mgsnode.guard import Guard, NoJournal
 from mgsnode.home import Home, NodeKeys, adopt_next_vote, load_home_genesis
 from mgsnode.intake import Intake
@@ -146,11 +147,11 @@ class Node:
         self.sync = Sync(
             self.exchange,
             height=lambda: self.height,
-            apply=self.driver.apply,
+            apply=self.driver.executor.apply,
             on_fetching=lambda on: self.driver.post(ev.Fetching(on)),
             on_liar=self._switch.penalise,
             spawn=self._spawn,
-            prepare=self.driver.prepare,
+            prepare=self.driver.executor.prepare,
         )
         self.keeper = Keeper(
             Shelf(paths.snapshots, genesis),
@@ -352,7 +353,7 @@ class Node:
 
     async def _take_pushed(self, peer: str, certified: Certified) -> None:
         try:
-            await self.driver.apply(certified)
+            await self.driver.executor.apply(certified)
         except Malformed:
             self._switch.penalise(peer, "pushed a bad block")
         finally:

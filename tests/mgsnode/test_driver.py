@@ -12,7 +12,7 @@ import pytest
 
 from consensus import effects as fx
 from consensus import events as ev
-from mgsnode import driver as module
+from mgsnode import executor
 from mgsnode.base.block import PROTOCOL_VERSION, Header, hash_header
 from mgsnode.base.codec import decode, encode
 from mgsnode.base.errors import Malformed
@@ -20,9 +20,12 @@ from mgsnode.base.hashing import ZERO_HASH
 from mgsnode.base.keys import Signed
 from mgsnode.base.limits import FRAME_BYTES_MAX
 from mgsnode.base.validators import ValidatorSet
+from mgsnode.blocksize import BLOCK_TXS_LEAST
 from mgsnode.bodies import Missing, OpenedBlock
-from mgsnode.driver import Halted
+from mgsnode.driver import now
 from mgsnode.exchange import Certified
+from mgsnode.executor import Halted
+from mgsnode.inbox import INBOX_MESSAGES_MAX
 from mgsnode.node import Node
 from p2p.frames import Channel
 from state.candidate import Built
@@ -144,7 +147,7 @@ async def test_a_decision_does_without_its_opened_block(
 ) -> None:
     async with mesh(tmp_path, monkeypatch) as net:
         for node in net.nodes.values():
-            monkeypatch.setattr(node.driver, "_keep_opened", lambda *_: None)
+            monkeypatch.setattr(node.driver.executor, "_keep_opened", lambda *_: None)
         txid = await pay(net)
         await decided(net, txid)
         await net.until(lambda: not any(len(n.mempool) for n in net.nodes.values()), "empty")
@@ -155,12 +158,12 @@ async def test_opened_blocks_are_few_and_the_newest_stay(
 ) -> None:
     async with mesh(tmp_path, monkeypatch, gateways=1) as net:
         (node,) = net.nodes.values()
-        driver: Any = node.driver
-        driver._keep_opened(b"first", None)
+        desk: Any = node.driver.executor
+        desk._keep_opened(b"first", None)
         for index in range(50):
-            driver._keep_opened(bytes([index]), None)
-            driver._keep_opened(b"first", None)  # used again and again
-        assert len(driver._opened) <= module._OPENED_MAX and b"first" in driver._opened
+            desk._keep_opened(bytes([index]), None)
+            desk._keep_opened(b"first", None)  # used again and again
+        assert len(desk._opened) <= executor._OPENED_MAX and b"first" in desk._opened
 
 
 def certified(node: Node, height: int) -> Certified:
@@ -175,22 +178,23 @@ async def test_case_16_a_block_that_comes_by_both_ways_is_applied_once(
     async with mesh(tmp_path, monkeypatch) as net:
         late = list(net.nodes.values())[3]
         told: list[int] = []
-        advanced = late.driver._on_committed
+        desk = late.driver.executor
+        advanced = desk._on_committed
         monkeypatch.setattr(
-            late.driver,
+            desk,
             "_on_committed",
             lambda c, txs: (told.append(c.block.header.height), advanced(c, txs)),
         )
-        decide = late.driver._decide
+        decide = desk.decide
 
         async def both_ways(effect: fx.Decide) -> None:
             """While our own decision is under way, the same block is pushed to us twice."""
             source = next(n for n in net.nodes.values() if n is not late)
             await net.until(lambda: source.height >= effect.height, "somebody has it")
             block = certified(source, effect.height)
-            await asyncio.gather(late.driver.apply(block), decide(effect), late.driver.apply(block))
+            await asyncio.gather(desk.apply(block), decide(effect), desk.apply(block))
 
-        monkeypatch.setattr(late.driver, "_decide", both_ways)
+        monkeypatch.setattr(desk, "decide", both_ways)
         for _ in range(3):
             await decided(net, await pay(net))
         await net.until(net.same, "one head")
@@ -210,7 +214,7 @@ async def test_what_is_not_the_next_block_or_not_certified_is_not_applied(
         first, second = certified(source, 1), certified(source, 2)
         net.wires.keeps = lambda *_: False
         node = await net.start(late)
-        await node.driver.apply(second)
+        await node.driver.executor.apply(second)
         assert node.height == 0
         for bad in (
             Certified(first.block, second.certificate),
@@ -219,10 +223,10 @@ async def test_what_is_not_the_next_block_or_not_certified_is_not_applied(
             Certified(b"", b""),
         ):
             with pytest.raises(Malformed):
-                await node.driver.apply(bad)
+                await node.driver.executor.apply(bad)
         assert node.height == 0
-        await node.driver.apply(first)
-        await node.driver.apply(second)
+        await node.driver.executor.apply(first)
+        await node.driver.executor.apply(second)
         assert node.height == 2
 
 
@@ -311,12 +315,13 @@ async def test_case_57_one_peers_messages_do_not_fill_the_inbox(
         driver = node.driver
         for _ in range(5_000):
             node._on_message("liar", Channel.CONSENSUS, b"junk")
-        assert len(driver._inbox) <= module._INBOX_MESSAGES_MAX + 10
+        assert len(driver._inbox) <= INBOX_MESSAGES_MAX + 10
         for _ in range(100):
             node._on_message("bulky", Channel.CONSENSUS, bytes(1_000_000))
-        assert sum(len(e.raw) for e in driver._inbox if isinstance(e, ev.Received)) < 10**7
+        events = driver._inbox._events
+        assert sum(len(e.raw) for e in events if isinstance(e, ev.Received)) < 10**7
         await net.until(lambda: not driver._inbox, "all is read")
-        assert not +driver._inbox_messages and not +driver._inbox_bytes
+        assert not +driver._inbox._messages and not +driver._inbox._bytes
         assert driver.dropped["unread", "too many at once"] > 4_000
         await decided(net, await pay(net))
 
@@ -347,20 +352,20 @@ async def test_case_37_slow_blocks_are_cut_and_quick_ones_grow_again(
 ) -> None:
     """A block that took more than half a view timeout to decide is followed by a smaller one."""
     async with mesh(tmp_path, monkeypatch, gateways=1) as net:
-        driver = next(iter(net.nodes.values())).driver
-        first, most_ms = driver._block_txs, driver._block_ms_max
+        size = next(iter(net.nodes.values())).driver.executor._size
+        first, most_ms = size.txs, size.took_ms_max
 
         def took(ms: int) -> int:
-            driver._asked_ms = module.now().mono_ms - ms
-            driver._fit_blocks()
-            return driver._block_txs
+            size.asked(now().mono_ms - ms)
+            size.decided(now().mono_ms)
+            return size.txs
 
         assert took(most_ms + 50) == first * 2 // 3
         assert took(most_ms * 3 // 4) == first * 2 // 3  # neither slow nor quick
         for _ in range(50):
             took(most_ms + 50)
-        assert driver._block_txs == module._BLOCK_TXS_LEAST
-        assert took(0) > module._BLOCK_TXS_LEAST
+        assert size.txs == BLOCK_TXS_LEAST
+        assert took(0) > BLOCK_TXS_LEAST
         for txid in [await pay(net, place=0) for _ in range(3)]:
             await decided(net, txid)
 
@@ -410,7 +415,7 @@ async def test_a_body_is_asked_of_those_who_were_members_when_it_was_wanted(
             asked.append(sources)
             raise Missing
 
-        monkeypatch.setattr(driver._bodies, "find", find)
+        monkeypatch.setattr(driver.executor._bodies, "find", find)
         core = driver.replica._core
         before = core.members
         await driver._do(asked_by_hash((1, 3)))
@@ -418,7 +423,7 @@ async def test_a_body_is_asked_of_those_who_were_members_when_it_was_wanted(
         await net.until(lambda: bool(asked), "it is asked for")
         monkeypatch.setattr(core, "members", before)
         assert asked == [[before.members[1].gateway, before.members[3].gateway]]
-        assert not driver._checks and not driver._failure.done()
+        assert not driver.executor._checks and not driver._failure.done()
 
 
 async def test_a_search_that_another_has_replaced_says_nothing_of_its_failure(
@@ -436,10 +441,12 @@ async def test_a_search_that_another_has_replaced_says_nothing_of_its_failure(
             raise Missing
 
         said: list[ev.Event] = []
-        post = driver.post
-        monkeypatch.setattr(driver._bodies, "find", find)
+        post = driver.executor._post
+        monkeypatch.setattr(driver.executor._bodies, "find", find)
         monkeypatch.setattr(
-            driver, "post", lambda e: said.append(e) if isinstance(e, ev.BodyMissing) else post(e)
+            driver.executor,
+            "_post",
+            lambda e: said.append(e) if isinstance(e, ev.BodyMissing) else post(e),
         )
         index = {m.gateway: i for i, m in enumerate(driver.replica.members.members)}
         for name in ends:
@@ -448,4 +455,4 @@ async def test_a_search_that_another_has_replaced_says_nothing_of_its_failure(
             event.set()
             await net.until(lambda name=name: name in over, "that search is over")
             assert len(said) == (name == "rhenus")
-        assert not driver._checks
+        assert not driver.executor._checks

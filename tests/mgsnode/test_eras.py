@@ -17,7 +17,7 @@ from mgsnode.base.hashing import digest
 from mgsnode.base.keys import Signed, SigningKey, statement
 from mgsnode.base.transaction import Body, sign_transaction
 from mgsnode.devnet import dev_address, dev_key, dev_key_file
-from mgsnode.driver import Outdated
+from mgsnode.executor import Outdated
 from mgsnode.home import Home, adopt_next_vote, create_next_vote, load_node_keys
 from mgsnode.keystore import KeyFile
 from mgsnode.node import Node
