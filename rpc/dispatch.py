@@ -29,6 +29,7 @@ from rpc.schema import Params, open_params
 _log = logging.getLogger("rpc")
 _ITEM_BYTES: Final = 65_536  # so many bytes of a message count as one item more
 _SLICE_S: Final = 0.02  # a batch lets others run this often
+_SESSION_RESULT_BYTES_MAX: Final = 128  # a subscription's name, or true
 # What a bug raises. Not MemoryError, nor what ends a task or the process.
 BUGS: Final = (
     ArithmeticError, AssertionError, AttributeError, LookupError, OSError, RuntimeError,
@@ -161,6 +162,9 @@ class Dispatcher:
             raise errors.limit("RATE", retry_after_ms=wait_ms)
         if method.needs_session and context.session is None:
             raise RpcError(errors.UNAVAILABLE, "WEBSOCKET_ONLY")
+        if method.needs_session and room < _SESSION_RESULT_BYTES_MAX:
+            # what it began would go on, and nobody was told its name
+            raise errors.limit("BATCH_TOO_MUCH", response_bytes=RESPONSE_BYTES_MAX)
         result = await self._run(method, context, params)
         if len(result) > room:
             raise errors.limit("RESPONSE_TOO_LARGE", highest=RESPONSE_BYTES_MAX)

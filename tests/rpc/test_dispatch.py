@@ -42,6 +42,33 @@ async def test_an_answer_that_would_be_too_large_is_an_error_and_so_is_the_rest(
     assert reasons == [None, None, "RESPONSE_TOO_LARGE", "BATCH_TOO_MUCH", "BATCH_TOO_MUCH"]
 
 
+async def test_nothing_is_subscribed_to_where_the_answer_has_no_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("rpc.dispatch.RESPONSE_BYTES_MAX", 1_000)
+    begun = 0
+
+    async def fill(_ctx: Context, _params: NoParams) -> object:
+        return "x" * 400
+
+    async def follow(_ctx: Context, _params: NoParams) -> object:
+        nonlocal begun
+        begun += 1
+        return f"s{begun}"
+
+    methods = (
+        Method("big", "Answers.", NoParams, ANY, fill),
+        Method("follow", "Subscribes.", NoParams, ANY, follow, needs_session=True),
+    )
+    dispatcher = Dispatcher(SimpleNamespace(hrp="tmgs"), methods, lambda: 0.0)  # type: ignore[arg-type]
+    calls = [{**_CALL, "method": name} for name in ("big", "follow", "big", "follow")]
+    session: Any = object()
+    raw = await dispatcher.answer(json.dumps(calls).encode(), meter(), session)
+    reasons = [item.get("error", {}).get("data", {}).get("reason") for item in json.loads(raw)]
+    assert reasons == [None, None, None, "BATCH_TOO_MUCH"]
+    assert begun == 1
+
+
 async def test_a_batch_that_takes_too_long_is_cut_between_items() -> None:
     now = [0.0]
 
