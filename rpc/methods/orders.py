@@ -28,6 +28,7 @@ from state.context import live_at
 from state.tx.batches import ORDERS_OF_BATCH
 from state.tx.disputes import DISPUTE, OF_ARBITER, Dispute
 from state.tx.money import HOLD
+from state.tx.opinions import REVIEWS
 from state.tx.orders import (
     ALL_SHOPS,
     COMMISSION,
@@ -193,6 +194,9 @@ def _order_json(view: View, order_id: bytes, row: Order, hrp: str) -> dict[str, 
         "extended": row.is_extended,
         "delivered_ms": row.delivered_ms or None,
         "carrier": _named(row.carrier, hrp),
+        "review_until_live_ms": (
+            live_at(view.reader, REVIEWS, row.review_until_ms) if row.review_until_ms else None
+        ),
     }
 
 
@@ -211,7 +215,7 @@ def _dispute_json(row: Dispute | None) -> dict[str, object] | None:
     }
 
 
-def _lines_json(view: View, order_id: bytes) -> list[dict[str, object]]:
+def _lines_json(view: View, order_id: bytes, order: Order) -> list[dict[str, object]]:
     return [
         {
             "sku": line.sku,
@@ -219,8 +223,9 @@ def _lines_json(view: View, order_id: bytes) -> list[dict[str, object]]:
             "unit_price": str(line.unit_price),
             "batch": line.batch[0].hex() if line.batch else None,
             "refunded": refunded,
+            "reviewed": order.has_review(number),
         }
-        for line, refunded in view.order_lines(order_id)
+        for number, (line, refunded) in enumerate(view.order_lines(order_id))
     ]
 
 
@@ -235,7 +240,7 @@ async def _order(ctx: Context, params: _OrderParams) -> object:
             "height": view.height,
             **_order_json(view, params.order, row, ctx.api.hrp),
             "held": {name: str(held.get(purpose, 0)) for purpose, name in _PURPOSES.items()},
-            "lines": _lines_json(view, params.order),
+            "lines": _lines_json(view, params.order, row),
             "dispute": _dispute_json(view.reader.get(DISPUTE, params.order)),
         }
 
@@ -286,9 +291,10 @@ _ORDER: Final[dict[str, Any]] = {
     "country": nullable(TEXT), "currency": nullable(TEXT), "referred": BOOL,
     "arbiter": ADDRESS, "ruled": AMOUNT,
     "extended": BOOL, "delivered_ms": nullable(TIME_MS), "carrier": nullable(ADDRESS),
+    "review_until_live_ms": nullable(TIME_MS),
 }  # fmt: skip
 _LINE: Final = obj(
-    sku=TEXT, quantity=INT, unit_price=AMOUNT, batch=nullable(HASH), refunded=INT
+    sku=TEXT, quantity=INT, unit_price=AMOUNT, batch=nullable(HASH), refunded=INT, reviewed=BOOL
 )  # fmt: skip
 _DISPUTE: Final = obj(
     reason=TEXT, opened_ms=TIME_MS, outcome=TEXT, buyer_bp=INT, silent=BOOL,

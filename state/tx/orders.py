@@ -207,7 +207,8 @@ def apply_pay(ctx: Context, fields: Fields) -> None:
         0, 0, 0, "",  # shipped_ms, completed_ms, closed_ms, reference
         distributor, demand, led_by, country, currency,
         False, shop.arbiter, 0, bool(wanted),  # is_referred, arbiter, ruled, has_batches
-        False, 0, (), False,  # is_extended, delivered_ms, carrier, has_early_review
+        False, 0, (),  # is_extended, delivered_ms, carrier
+        0, b"", (),  # review_until_ms, reviewed, waiting
     )  # fmt: skip
     ctx.draft.put(ORDER, order_id, order)
     ctx.draft.put(LINES, order_id, Lines(lines))
@@ -290,7 +291,7 @@ def _ship(
     if carrier:
         ctx.involve(carrier[0])
     ctx.emit("order_shipped", order_id, reference)
-    ctx.fire("shipped", order_id)
+    ctx.fire("shipped", order_id, shipped)
 
 
 def apply_deliver(ctx: Context, fields: Fields) -> None:

@@ -9,13 +9,15 @@ from state.draft import Reader
 from state.tx.opinions import AUTHOR, ENTRY, NO_AUTHOR, REVIEW, WORDS
 from state.tx.orders import CANCELLED, ORDER, PAID
 from state.tx.ratings import PRAISE_FROM, RATING
-from state.tx.reviewing import LINES_KEPT, WINDOW
+from state.tx.reviewing import LINES_KEPT
 
 
 def check_reviews(reader: Reader) -> str | None:
     """Every review points to a line of its author's that could be reviewed, one for each line."""
     left = {
-        order_id: int.from_bytes(row.reviewed, "little") for order_id, row in reader.items(WINDOW)
+        order_id: int.from_bytes(order.reviewed, "little")
+        for order_id, order in reader.items(ORDER)
+        if order.reviewed
     }
     for review_id, review in reader.items(REVIEW):
         if not left.get(review.order, 0) >> review.line & 1:
@@ -45,22 +47,18 @@ def check_reviews(reader: Reader) -> str | None:
 
 
 def _check_waiting(reader: Reader) -> str | None:
-    """What waits for an order's end is a review of it; one that can count by then is noted."""
-    for order_id, window in reader.items(WINDOW):
-        if window.reviewed.endswith(b"\0") or len(window.waiting) > LINES_KEPT:
-            return f"the window of {order_id.hex()} is longer than it needs to be"
-        order = reader.get(ORDER, order_id)
-        if order is None:
-            return f"there is no order {order_id.hex()} for the window of it"
-        for line, review_id, reward_bp in window.waiting:
+    """What waits for an order's end is a review of it, and an order keeps no more than it needs."""
+    for order_id, order in reader.items(ORDER):
+        if order.reviewed.endswith(b"\0") or len(order.waiting) > LINES_KEPT:
+            return f"order {order_id.hex()} keeps more of its reviews than it needs to"
+        if not order.review_until_ms and (order.reviewed or order.shipped_ms):
+            return f"order {order_id.hex()} does not say until when it can be reviewed"
+        for line, review_id, reward_bp in order.waiting:
             review = reader.get(REVIEW, review_id)
             if review is None or (review.order, review.line, review.reward_bp) != (
                 order_id, line, reward_bp,
             ):  # fmt: skip
                 return f"line {line} of {order_id.hex()} waits for another share than its review's"
-            is_early = not order.completed_ms or review.written_ms < order.completed_ms
-            if is_early and review.weight and not order.has_early_review:
-                return f"the order of review {review_id.hex()} does not know of it"
     return None
 
 

@@ -9,7 +9,7 @@ The reviewer's part of the order's reward is paid for the line, the same for one
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from mgsnode.base.errors import Rejected
 from state.context import Context, Fields
@@ -45,7 +45,7 @@ from state.tx.orders import (
     Order,
 )
 from state.tx.ratings import DOLLAR, PRAISE_FROM, SHOPS_MAX, counted_of, rate, rate_again, weight_of
-from state.tx.sales import note_early_review
+from state.tx.sales import set_reviews
 
 NOT_YOUR_ORDER: Final = (602, "NOT_YOUR_ORDER")
 NOT_REVIEWABLE: Final = (603, "NOT_REVIEWABLE")
@@ -72,39 +72,10 @@ class Written(NamedTuple):
     times_ms: tuple[int, ...]
 
 
-class Waiting(NamedTuple):
-    """A review of before the order was final that earns something once it is."""
-
-    line: int
-    review: bytes
-    reward_bp: int  # its share of the line's part of the reward
-
-
-class Window(NamedTuple):
-    """Until when, on the family's clock, an order's lines may be reviewed, and which ones were.
-
-    No more than `LINES_KEPT` of one buyer's at one shop earn anything, so few wait.
-    """
-
-    until_ms: int
-    reviewed: bytes  # bit n % 8 of byte n // 8: line n was; no zero byte at the end
-    waiting: tuple[Waiting, ...]  # in the order in which they were written; never shorter
-
-    def has(self, line: int) -> bool:
-        """Whether this line was reviewed."""
-        return line // 8 < len(self.reviewed) and self.reviewed[line // 8] >> line % 8 & 1 == 1
-
-
-def _window(fields: tuple[Any, ...]) -> Window:
-    until_ms, reviewed, waiting = fields
-    return Window(until_ms, reviewed, tuple(map(Waiting._make, waiting)))
-
-
 # Key: (author, shop).
 WRITTEN: Final[Table[tuple[bytes, bytes], Written]] = Table(
     101, "reviews/written", Written, pair_key(bytes_key(), bytes_key())
 )
-WINDOW: Final[Table[bytes, Window]] = Table(103, "reviews/window", Window, bytes_key(), _window)
 
 
 def _further(written: Written | None, now_ms: int) -> int:
@@ -116,31 +87,32 @@ def _further(written: Written | None, now_ms: int) -> int:
 # When a line can be reviewed -------------------------------------------------------------------
 
 
-def on_shipped(ctx: Context, order_id: bytes) -> None:
+def on_shipped(ctx: Context, order_id: bytes, order: Order) -> None:
     """From here on its lines can be reviewed."""
-    ctx.draft.put(WINDOW, order_id, _opened(ctx))
+    set_reviews(ctx, order_id, order, until_ms=_until(ctx))
 
 
-def _opened(ctx: Context) -> Window:
-    return Window(ctx.now(REVIEWS) + ctx.params["review_window_ms"], b"", ())
+def _until(ctx: Context) -> int:
+    return ctx.now(REVIEWS) + ctx.params["review_window_ms"]
 
 
 def on_refunded(ctx: Context, order_id: bytes, order: Order, _amount: int) -> None:
     """Cancelled because it was not shipped in time: that can be reviewed too."""
     is_late = order.status == CANCELLED and ctx.sender == b""
-    if is_late and ctx.draft.get(WINDOW, order_id) is None:
-        on_shipped(ctx, order_id)
+    if is_late and not order.review_until_ms:
+        set_reviews(ctx, order_id, order, until_ms=_until(ctx))
 
 
-def _check_window(ctx: Context, order_id: bytes, order: Order) -> Window:
-    window = ctx.draft.get(WINDOW, order_id)
-    if window is None:
+def _check_window(ctx: Context, order: Order) -> int:
+    """Until when it can be reviewed, on the family's clock, else a refusal."""
+    until_ms = order.review_until_ms
+    if not until_ms:
         if order.status == PAID and ctx.now(FAMILY_NUMBER) >= order.due_ms:
-            return _opened(ctx)  # overdue, though the clock has not come to it yet
+            return _until(ctx)  # overdue, though the clock has not come to it yet
         raise Rejected(NOT_REVIEWABLE, status=order.status)
-    if ctx.now(REVIEWS) >= window.until_ms:
-        raise Rejected(REVIEW_WINDOW, until_ms=window.until_ms)
-    return window
+    if ctx.now(REVIEWS) >= until_ms:
+        raise Rejected(REVIEW_WINDOW, until_ms=until_ms)
+    return until_ms
 
 
 # Writing ---------------------------------------------------------------------------------------
@@ -154,8 +126,8 @@ def apply_write(ctx: Context, fields: Fields) -> None:
         raise Rejected(NOT_YOUR_ORDER)
     if line >= order.lines:
         raise Rejected(UNKNOWN_REVIEW_LINE, line=line)
-    window = _check_window(ctx, order_id, order)
-    if window.has(line):
+    until_ms = _check_window(ctx, order)
+    if order.has_review(line):
         raise Rejected(REVIEWED_ALREADY, line=line)
     # From here on nothing can fail.
     review_id = ctx.object_id
@@ -181,7 +153,7 @@ def apply_write(ctx: Context, fields: Fields) -> None:
     ctx.draft.put(WRITTEN, (ctx.sender, order.shop), Written(times))
     _count_written(ctx, author, lines_today)
     rate(ctx, review, by=1)
-    _close_line(ctx, order_id, order, window, review_id, review)
+    _close_line(ctx, order, until_ms, review_id, review)
     ctx.involve(shop.owner)
     ctx.list_under(OF_SHOP, order.shop, review_id)
     ctx.list_under(OF_AUTHOR, ctx.sender, review_id)
@@ -199,22 +171,16 @@ def _count_written(ctx: Context, author: Author, lines_today: int) -> None:
 
 
 def _close_line(
-    ctx: Context,
-    order_id: bytes,
-    order: Order,
-    window: Window,
-    review_id: bytes,
-    review: Review,
+    ctx: Context, order: Order, until_ms: int, review_id: bytes, review: Review
 ) -> None:
     """The line has its review, which waits for the order's end where it earns something then."""
-    until_ms, reviewed, waiting = window
-    bits = bytearray(reviewed.ljust(review.line // 8 + 1, b"\0"))
-    bits[review.line // 8] |= 1 << review.line % 8
+    place, bit = divmod(review.line, 8)
+    bits = bytearray(order.reviewed.ljust(place + 1, b"\0"))
+    bits[place] |= 1 << bit
+    waiting = order.waiting
     if review.reward_bp and order.status != PAID and not order.closed_ms:
-        waiting = (*waiting, Waiting(review.line, review_id, review.reward_bp))
-        if review.weight and not order.completed_ms:
-            note_early_review(ctx, order_id, order)
-    ctx.draft.put(WINDOW, order_id, Window(until_ms, bytes(bits), waiting))
+        waiting = (*waiting, (review.line, review_id, review.reward_bp))
+    set_reviews(ctx, review.order, order, until_ms=until_ms, reviewed=bytes(bits), waiting=waiting)
 
 
 def apply_follow(ctx: Context, fields: Fields) -> None:
@@ -263,8 +229,7 @@ def on_completed(ctx: Context, order_id: bytes, order: Order) -> None:
     """Praise of before counts from now on, by itself for the few lines that earn something; for
     others once their author comes back to them.
     """
-    window = ctx.draft.get(WINDOW, order_id) if order.has_early_review else None
-    for _, review_id, _ in window.waiting if window else ():
+    for _, review_id, _ in order.waiting:
         review = ctx.draft.get(REVIEW, review_id)
         assert review is not None, "what waits was written"
         if review.rating >= PRAISE_FROM:
@@ -276,9 +241,8 @@ def on_final(ctx: Context, order_id: bytes) -> None:
     paid, and whose text led to the order is given its part of the buyer's voice.
     """
     order = ctx.draft.get(ORDER, order_id)
-    window = ctx.draft.get(WINDOW, order_id)
-    assert order is not None and window is not None, "what becomes final was shipped"
-    for line, _, reward_bp in window.waiting:
+    assert order is not None, "the hook names one"
+    for line, _, reward_bp in order.waiting:
         pay_reviewer(ctx, order_id, line, order.buyer, reward_bp)
     poster = poster_of(ctx.draft, order.led_by[0]) if order.led_by else None
     if poster is not None:

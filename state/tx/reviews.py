@@ -92,7 +92,7 @@ FAMILY: Final = Family(
     kinds=KINDS,
     tables=(
         opinions.REVIEW, opinions.WORDS, opinions.ENTRY, ratings.RATING, reviewing.WRITTEN,
-        reviewing.WINDOW, opinions.AUTHOR, moderation.MODERATION, votes.VOTE, votes.HEARD,
+        opinions.AUTHOR, moderation.MODERATION, votes.VOTE, votes.HEARD,
         votes.VOTER, votes.LEADER,
     ),
     refusals=(

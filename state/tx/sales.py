@@ -69,7 +69,10 @@ class Order(NamedTuple):
     is_extended: bool  # the buyer has asked for more time, which it can once
     delivered_ms: int  # a carrier signed it
     carrier: tuple[bytes, ...]  # who signed the dispatch: () or one
-    has_early_review: bool  # one that may count from completion on was written before
+    # Of the reviews family, which alone sets them (`set_reviews`): a review reads no further row.
+    review_until_ms: int  # on that family's clock; 0: no line can be reviewed, or not yet
+    reviewed: bytes  # bit n % 8 of byte n // 8: line n was; no zero byte at the end
+    waiting: tuple[tuple[int, bytes, int], ...]  # (line, review, share of the line's reward in bp)
 
     def but(self, **changed: Any) -> Order:
         """The order with these fields changed: `_replace` takes twice as long on so many."""
@@ -77,6 +80,10 @@ class Order(NamedTuple):
         for name, value in changed.items():
             values[_PLACE[name]] = value
         return Order._make(values)
+
+    def has_review(self, line: int) -> bool:
+        """Whether this line was reviewed."""
+        return line // 8 < len(self.reviewed) and self.reviewed[line // 8] >> line % 8 & 1 == 1
 
     @property
     def kept(self) -> int:
@@ -191,11 +198,20 @@ def line_standing(ctx: Context, order_id: bytes, order: Order, line: int) -> int
     return min((quantity - back) * unit_price, order.kept)
 
 
-def note_early_review(ctx: Context, order_id: bytes, order: Order) -> None:
-    """Completion has a review to look at; for the reviews family, before it alone."""
-    assert not order.completed_ms
-    if not order.has_early_review:
-        ctx.draft.put(ORDER, order_id, order.but(has_early_review=True))
+def set_reviews(
+    ctx: Context,
+    order_id: bytes,
+    order: Order,
+    *,
+    until_ms: int,
+    reviewed: bytes = b"",
+    waiting: tuple[tuple[int, bytes, int], ...] = (),
+) -> None:
+    """Until when its lines can be reviewed, which were, and which reviews wait for its end; for the
+    reviews family alone. `order` is the record as it stands.
+    """
+    changed = order.but(review_until_ms=until_ms, reviewed=reviewed, waiting=waiting)
+    ctx.draft.put(ORDER, order_id, changed)
 
 
 def refunded_of(reader: Reader, order_id: bytes) -> tuple[int, ...]:

@@ -25,11 +25,16 @@ async def shipped(wallet: Wallet) -> tuple[str, str]:
 
 async def test_a_review_its_history_and_the_shops_rating(wallet: Wallet) -> None:
     shop, order = await shipped(wallet)
+    before = await wallet.call("order_get", order)
+    assert before["review_until_live_ms"] - before["shipped_ms"] == 60 * 24 * 3_600_000
+    assert [line["reviewed"] for line in before["lines"]] == [False]
     written = await wallet.send(
         ALICE, "review_write", order=order, line=0, rating=4, text="A good mug.",
         disclosure="gift", service_rating=5,
     )  # fmt: skip
     review = written["txid"]
+    after = await wallet.call("order_get", order)
+    assert [line["reviewed"] for line in after["lines"]] == [True]
     await wallet.send(BOB, "review_answer", review=review, text="Thank you.")
     await wallet.send(ALICE, "review_follow", review=review, text="It broke.", rating=2)
     await wallet.send(BOB, "review_vote", review=review, helpful=False)

@@ -37,7 +37,7 @@ BLANK = Order(
     return_window_ms=1, holdback_bp=0, commission_bp=0, lines=1, paid_ms=1, shipped_ms=1,
     completed_ms=1, closed_ms=0, reference="", distributor=(), demand=(), led_by=(), country=(),
     currency=(), is_referred=False, arbiter=b"", ruled=0, has_batches=False, is_extended=False,
-    delivered_ms=0, carrier=(), has_early_review=False,
+    delivered_ms=0, carrier=(), review_until_ms=0, reviewed=b"", waiting=(),
 )  # fmt: skip
 
 

@@ -13,10 +13,10 @@ from state.draft import Draft
 from state.tx.accounts import account_of, next_nonce, note_keys, note_recruited
 from state.tx.moderation import moderation_of
 from state.tx.opinions import AUTHOR, REVIEW, Review, author_of
-from state.tx.orders import CANCELLED, ORDER
+from state.tx.orders import CANCELLED, ORDER, PAID, Order
 from state.tx.periods import period_of
 from state.tx.ratings import PRIOR_WEIGHT, RATING, Rating, rating_of
-from state.tx.reviewing import ENTRIES_MAX, WINDOW
+from state.tx.reviewing import ENTRIES_MAX
 from state.tx.rewards import earned_of
 from state.tx.sales import line_standing, line_total
 from state.tx.tokens import token_totals_of
@@ -46,6 +46,12 @@ SHORT = {"ship": 5 * DAY_MS, "complete": 21 * DAY_MS, "window": 14 * DAY_MS}
 
 def row(w: World, review: bytes) -> Review:
     found = w.draft.get(REVIEW, review)
+    assert found is not None
+    return found
+
+
+def order_row(w: World, order_id: bytes) -> Order:
+    found = w.draft.get(ORDER, order_id)
     assert found is not None
     return found
 
@@ -243,12 +249,11 @@ def test_an_overdue_order_can_be_reviewed_before_the_clock_has_come_to_it() -> N
     waiting = sorted(tx.txid for tx in orders)[-1]
     receipt = w.block(w.tx(ALICE, "review_write", *opinion(waiting, rating=1), lane=250))[0]
     assert reason(w, receipt) == ""
-    window = w.draft.get(WINDOW, waiting)
-    assert window is not None and window.waiting == ()  # it will be called off and pay nobody
-    w.block()  # the clock comes to it, and the window that was open stays as it is
-    order = w.draft.get(ORDER, waiting)
-    assert order is not None and order.status == CANCELLED
-    assert w.draft.get(WINDOW, waiting) == window
+    before = order_row(w, waiting)
+    assert (before.status, before.waiting) == (PAID, ())  # it will be called off and pay nobody
+    w.block()  # the clock comes to it, and what is known of its reviews stays as it is
+    after = order_row(w, waiting)
+    assert after.status == CANCELLED and after[-3:] == before[-3:]
     again = w.do(ALICE, "review_write", *opinion(waiting, rating=1))
     assert reason(w, again) == "REVIEWED_ALREADY"
     assert w.broken_laws() == []
@@ -283,28 +288,6 @@ def test_a_line_alone_is_worth_what_it_is_worth_among_others(
             assert line_total(ctx, order_id, order, line) == units * price
             expected = min((units - back) * price, order.total - order.refunded)
             assert line_standing(ctx, order_id, order, line) == expected
-
-
-def test_an_order_knows_only_of_a_review_that_its_completion_has_to_look_at() -> None:
-    """So that completion reads nothing of reviews where there is nothing to count again."""
-    w = new_world()
-    shop = open_shop(w)
-    for shops, early in ((0, False), (4, True)):  # who was never served weighs nothing
-        served(w, ALICE, shops)
-        order = buy(w, ALICE, shop, 50 * DOLLAR, lines=2)
-        assert w.do(ALICE, "review_write", *opinion(order, rating=5)).code == 0
-        row_ = w.draft.get(ORDER, order)
-        assert row_ is not None and row_.has_early_review is early
-        if early:
-            w.draft, before = Draft(w.draft), w.draft
-            w.draft.put(ORDER, order, row_.but(has_early_review=False))
-            assert any("does not know of it" in line for line in w.broken_laws())
-            w.draft = before
-        assert w.do(ALICE, "order_complete", order).code == 0
-        late = w.do(ALICE, "review_write", *opinion(order, line=1, rating=5))
-        row_ = w.draft.get(ORDER, order)
-        assert late.code == 0 and row_ is not None and row_.has_early_review is early
-    assert w.broken_laws() == []
 
 
 def test_moderators_hide_and_show_again_and_the_stars_still_count() -> None:
@@ -471,20 +454,24 @@ def test_abuse_an_order_of_a_hundred_reviewed_lines_is_as_cheap_to_end_as_one_of
         for line in range(100)
     ]
     assert {receipt.code for receipt in w.block(*written)} == {0}
-    window = w.draft.get(WINDOW, order)
-    assert window is not None and all(window.has(line) for line in range(100))
-    waiting = [(item.line, item.reward_bp) for item in window.waiting]
-    assert waiting == [(0, 10_000), (1, 5_000), (2, 2_500)]
-    first = window.waiting[0]
+    known = order_row(w, order)
+    assert [known.has_review(line) for line in (0, 99, 100, 1_023)] == [True, True, False, False]
+    assert known.reviewed == b"\xff" * 12 + b"\x0f"
+    assert [(line, share) for line, _, share in known.waiting] == [
+        (0, 10_000), (1, 5_000), (2, 2_500),
+    ]  # fmt: skip
+    (_, first, _), (_, second, _), _ = known.waiting
     for wrong, why in (
-        ({"waiting": (first._replace(reward_bp=5_000),)}, "waits for another share"),
-        ({"waiting": (first._replace(review=window.waiting[1].review),)}, "waits for another"),
-        ({"reviewed": b"\xfe" + window.reviewed[1:]}, "knows no further one of"),
-        ({"reviewed": window.reviewed[:-1] + b"\xff"}, "there is no review of it"),
-        ({"reviewed": window.reviewed + b"\0"}, "longer than it needs to be"),
+        ({"waiting": ((0, first, 5_000),)}, "waits for another share"),
+        ({"waiting": ((0, second, 10_000),)}, "waits for another share"),
+        ({"waiting": (*known.waiting, known.waiting[0])}, "more of its reviews than it needs"),
+        ({"reviewed": b"\xfe" + known.reviewed[1:]}, "knows no further one of"),
+        ({"reviewed": known.reviewed[:-1] + b"\xff"}, "there is no review of it"),
+        ({"reviewed": known.reviewed + b"\0"}, "more of its reviews than it needs"),
+        ({"review_until_ms": 0}, "does not say until when"),
     ):
         w.draft, before = Draft(w.draft), w.draft
-        w.draft.put(WINDOW, order, window._replace(**wrong))
+        w.draft.put(ORDER, order, known.but(**wrong))
         assert any(why in line for line in w.broken_laws()), (wrong, w.broken_laws())
         w.draft = before
     assert w.do(ALICE, "order_complete", order).code == 0
