@@ -26,7 +26,7 @@ from mgsnode.base.genesis import TOKEN_PURPOSES, Genesis, GenesisAccount, Genesi
 from mgsnode.base.hashing import address_of, digest
 from mgsnode.base.keys import SigningKey
 from mgsnode.base.transaction import Body, Transaction
-from mgsnode.node import calm_collector
+from mgsnode.process import calm_collector
 from state.draft import Draft
 from state.execute import DUE_ITEMS_MAX, BlockRun
 from state.ledger import Ledger

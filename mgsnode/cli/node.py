@@ -126,7 +126,7 @@ def start(
     load_home_genesis(home)  # its sentence, before anything is opened
     configure_log(settings.log.level, "json" if json else settings.log.format)
     keys = load_node_keys(home, passphrase_of(home, passphrase_fd))
-    from mgsnode.node import run
+    from mgsnode.process import run
 
     asyncio.run(run(home, settings, keys))
 

@@ -167,7 +167,7 @@ async def test_opened_blocks_are_few_and_the_newest_stay(
 
 
 def certified(node: Node, height: int) -> Certified:
-    found = node.certified(height)
+    found = node.answers.certified(height)
     assert found is not None
     return found
 
@@ -366,8 +366,11 @@ async def test_case_37_slow_blocks_are_cut_and_quick_ones_grow_again(
             took(most_ms + 50)
         assert size.txs == BLOCK_TXS_LEAST
         assert took(0) > BLOCK_TXS_LEAST
+        counted: list[int] = []
+        monkeypatch.setattr(size, "decided", counted.append)
         for txid in [await pay(net, place=0) for _ in range(3)]:
             await decided(net, txid)
+        assert len(counted) == next(iter(net.nodes.values())).height
 
 
 async def test_work_that_comes_while_nothing_is_built_is_not_forgotten(

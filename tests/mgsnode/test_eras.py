@@ -135,17 +135,17 @@ async def test_case_73_a_fifth_joins_votes_and_a_founder_leaves(
         net.make_home(WATCHER)
         watcher = await net.start(WATCHER)
         await advance(net, 3)
-        assert watcher.status().role == "observer"
+        assert watcher.api.status().role == "observer"
         height = await enact(net, "join", tuple(join_of(net)), FOUNDERS[:3])
         assert members(net) == [*FOUNDERS, WATCHER]
         assert watcher.ledger.validators(height).n == 4
         assert watcher.ledger.validators(height + 1).n == 5
         await signed_by(net, WATCHER)
-        status = watcher.status()
+        status = watcher.api.status()
         assert (status.role, status.gateway, status.era) == ("validator", WATCHER, 1)
         await enact(net, "leave", ("albion",), FOUNDERS)
         assert members(net) == [*FOUNDERS[1:], WATCHER]
-        assert net.nodes["albion"].status().role == "observer"
+        assert net.nodes["albion"].api.status().role == "observer"
         await net.stop("danube")  # three of four: the newcomer is needed
         height = voting(net).height
         await advance(net, height + 3)
@@ -168,7 +168,7 @@ async def test_who_slept_through_eras_comes_back_and_votes(
         await net.until(net.same, "it has caught up", seconds=30)
         await enact(net, "suspend", ("albion",), FOUNDERS)
         await signed_by(net, "rhenus")
-        assert rhenus.status().era == 2
+        assert rhenus.api.status().era == 2
         for name in list(net.nodes):  # everyone restarts in the middle of an era
             await net.stop(name)
         for name in (*FOUNDERS, WATCHER):
@@ -203,11 +203,11 @@ async def test_the_primary_is_suspended_and_comes_back_cleared(
 ) -> None:
     async with mesh(tmp_path, monkeypatch, gateways=5) as net:
         await advance(net, 2)
-        primary = voting(net).status().primary
+        primary = voting(net).api.status().primary
         others = [name for name in net.nodes if name != primary]
         await enact(net, "suspend", (primary,), others)
         assert members(net) == others
-        assert net.nodes[primary].status().role == "observer"
+        assert net.nodes[primary].api.status().role == "observer"
         await enact(net, "clear", (primary,), others)
         assert sorted(members(net)) == sorted([*others, primary])
         await signed_by(net, primary)
@@ -221,7 +221,7 @@ async def test_a_primary_that_dies_at_the_barrier_does_not_stop_the_new_era(
         await advance(net, 2)
         height = await carry(net, "leave", ("hibernia",), FOUNDERS)
         await advance(net, height - 1)
-        await net.stop(voting(net).status().primary)
+        await net.stop(voting(net).api.status().primary)
         await advance(net, height + 3)
         assert members(net) == FOUNDERS
         assert laws_hold(net)
@@ -240,7 +240,7 @@ async def test_case_24_a_proven_liar_loses_its_seat(
         await do(net, "anna", "gov_evidence", "prepare", *pair)
         await advance(net, voting(net).height + 2)
         assert "rhenus" not in members(net)
-        assert net.nodes["rhenus"].status().role == "observer"
+        assert net.nodes["rhenus"].api.status().role == "observer"
         with voting(net).ledger.view() as view:
             row = view.gateway("rhenus")
         assert row is not None
@@ -260,11 +260,11 @@ async def test_a_vote_key_is_replaced_and_the_old_one_votes_no_more(
         await advance(net, voting(net).height + 1)
         args = ("danube", (fresh.public_key,), (proof(net, "danube", fresh.key),), (), ())
         await enact(net, "rotate", args, FOUNDERS[:3])
-        assert net.nodes["danube"].status().role == "observer"  # with the old key
+        assert net.nodes["danube"].api.status().role == "observer"  # with the old key
         assert net.nodes["danube"]._failure.done()  # and about to start again
         await net.stop("danube")
         danube = await net.start("danube")
-        assert danube.status().role == "validator"
+        assert danube.api.status().role == "validator"
         await signed_by(net, "danube")
         assert load_node_keys(tmp_path / "danube", None).vote == fresh
         assert laws_hold(net)

@@ -64,9 +64,9 @@ async def test_a_node_far_behind_catches_up_while_the_network_goes_on(
             node = await net.start(late)
             seen = set()
             while node.height < blocks:
-                status = node.status()
+                status = node.api.status()
                 assert status.height <= status.target and status.since == 0
-                seen.add((status.syncing, (node.ready() or "")[:11]))
+                seen.add((status.syncing, (node.api.ready() or "")[:11]))
                 assert time.monotonic() - start < blocks / 10, f"height {node.height}"
                 await net.nodes[names[0]].api.submit(net.pay("chloe"))
                 await asyncio.sleep(0.05)
@@ -76,7 +76,7 @@ async def test_a_node_far_behind_catches_up_while_the_network_goes_on(
         told = [log for log in logs if log["event"] == "catching up"]
         assert told and all(log["height"] <= log["of"] for log in told)
         await net.until(net.same, "all at one height", seconds=60)
-        await net.until(lambda: not node.status().syncing and node.ready() is None, "ready")
+        await net.until(lambda: not node.api.status().syncing and node.api.ready() is None, "ready")
         before = node.height
         assert before > blocks
         await node.api.submit(net.pay("chloe"))

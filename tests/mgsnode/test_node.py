@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-import mgsnode.node as module
 from consensus.messages import (
     complain_fields,
     encode_message,
     open_message,
     pre_prepare_fields,
 )
+from mgsnode import diskfloor, housekeeping
 from mgsnode.base.block import vote_fields
 from mgsnode.base.codec import Value, decode, encode
 from mgsnode.base.errors import Malformed
@@ -25,7 +25,7 @@ from mgsnode.base.hashing import ZERO_HASH
 from mgsnode.base.keys import Signed, statement
 from mgsnode.base.limits import FRAME_BYTES_MAX
 from mgsnode.devnet import dev_key
-from mgsnode.node import Node
+from mgsnode.home import Home
 from p2p.frames import Channel
 from tests.mgsnode.mesh import WATCHER, Mesh, mesh
 
@@ -55,9 +55,9 @@ async def test_an_observer_follows_and_serves_without_a_vote(
         watcher = await net.start(WATCHER)
         await net.until(net.same, "it has caught up")
         await settle(net, 3)
-        status = watcher.status()
+        status = watcher.api.status()
         assert (status.role, status.gateway, status.height) == ("observer", "", 5)
-        assert watcher.ready() is None and status.peers == 4
+        assert watcher.api.ready() is None and status.peers == 4
         with watcher.api.view() as view:
             assert view.height == 5
         # What a wallet brings to it reaches the members, and it hears of the block.
@@ -73,7 +73,7 @@ async def test_an_observer_that_knows_nobody_is_not_ready(
     async with mesh(tmp_path, monkeypatch, gateways=1, start=False) as net:
         net.make_home(WATCHER)
         watcher = await net.start(WATCHER)
-        assert "peers connected" in (watcher.ready() or "")
+        assert "peers connected" in (watcher.api.ready() or "")
 
 
 async def test_an_observer_catches_up_with_a_long_chain_and_restarts(
@@ -103,9 +103,9 @@ async def test_case_42_a_member_without_its_journal_follows_and_says_why(
         node = await net.start(name)
         await net.until(net.same, "it has caught up")
         await settle(net, 2)
-        vote = {check.name: check for check in node.health()}["vote"]
+        vote = {check.name: check for check in node.api.health()}["vote"]
         assert not vote.ok and "journal" in vote.detail
-        assert node.status().role == "observer"
+        assert node.api.status().role == "observer"
 
 
 # The disk
@@ -116,15 +116,15 @@ async def test_case_44_a_nearly_full_disk_stops_votes_and_says_so_until_there_is
 ) -> None:
     free: dict[str, int] = {}
     monkeypatch.setattr(
-        module.shutil, "disk_usage", lambda path: SimpleNamespace(free=free.get(str(path), GIB))
+        diskfloor.shutil, "disk_usage", lambda path: SimpleNamespace(free=free.get(str(path), GIB))
     )
-    monkeypatch.setattr(module, "_HOUSEKEEPING_S", 0.05)
+    monkeypatch.setattr(housekeeping, "_ROUND_S", 0.05)
     async with mesh(tmp_path, monkeypatch) as net:
         await settle(net)
         full = list(net.nodes.values())[3]
-        free[str(full._paths.store)] = 2**20
-        await net.until(lambda: full.ready() is not None, "/readyz says so")
-        assert "1 MiB free" in (full.ready() or "")
+        free[str(Home(tmp_path / full.name).store)] = 2**20
+        await net.until(lambda: full.api.ready() is not None, "/readyz says so")
+        assert "1 MiB free" in (full.api.ready() or "")
         await net.until(lambda: not full.driver.replica.may_bind, "it votes no more")
         stood = full.height
         others = [node for node in net.nodes.values() if node is not full]
@@ -137,7 +137,7 @@ async def test_case_44_a_nearly_full_disk_stops_votes_and_says_so_until_there_is
         with full.api.view() as view:  # reads are served
             assert view.height == stood
         free.clear()
-        await net.until(lambda: full.ready() is None, "ready again")
+        await net.until(lambda: full.api.ready() is None, "ready again")
         await net.until(net.same, "it goes on")
         await net.until(lambda: full.driver.replica.may_bind, "and votes")
         await settle(net)
@@ -146,7 +146,7 @@ async def test_case_44_a_nearly_full_disk_stops_votes_and_says_so_until_there_is
 async def test_a_node_that_starts_on_a_full_disk_never_votes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+    monkeypatch.setattr(diskfloor.shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
     async with mesh(tmp_path, monkeypatch, gateways=1) as net:
         (node,) = net.nodes.values()
         await node.api.submit(net.pay())
@@ -163,8 +163,8 @@ def said_by(net: Mesh, name: str, kind: Signed, fields: bytes, tail: Value = ())
     return encode_message(kind, fields, signature, tail)
 
 
-def evidence_of(node: Node) -> list[dict[str, Any]]:
-    path = node._paths.root / "data" / "evidence.jsonl"
+def evidence_of(home: Path) -> list[dict[str, Any]]:
+    path = home / "data" / "evidence.jsonl"
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
@@ -179,14 +179,14 @@ async def test_case_13_evidence_is_kept_once_for_each_height(
             fields = vote_fields(0, 0, height, bytes([index]) * 32, 2)
             node._on_message(liar, Channel.CONSENSUS, said_by(net, liar, Signed.COMMIT, fields))
         await net.until(lambda: node.driver.evidence_found >= 199, "all was read")
-        (found,) = evidence_of(node)
+        (found,) = evidence_of(tmp_path / node.name)
         assert (found["gateway"], found["kind"]) == (liar, "COMMIT")
         first, second = found["first"], found["second"]
         assert first != second
         for fields_hex, signature_hex in (first, second):  # anyone can check it
             message = statement(Signed.COMMIT, net.genesis.hash, bytes.fromhex(fields_hex))
             assert dev_key(liar, "vote").sign(message) == bytes.fromhex(signature_hex)
-        checks = {check.name: check.ok for check in node.health()}
+        checks = {check.name: check.ok for check in node.api.health()}
         assert checks["evidence"] is False
         await settle(net, 2)  # and the network goes on
 
@@ -392,7 +392,7 @@ async def test_pushed_blocks_are_looked_at_one_at_a_time(
         await net.stop(late)
         await settle(net, 2)
         source = next(iter(net.nodes.values()))
-        first, second = source.certified(1), source.certified(2)
+        first, second = source.answers.certified(1), source.answers.certified(2)
         assert first is not None and second is not None
         net.wires.keeps = lambda *_: False
         node = await net.start(late)
