@@ -24,6 +24,7 @@ _CACHE_RECORDS_MAX: Final = 40_000  # 25 MB: the accounts of twenty full blocks
 # Encoded; longer rows are read again each time. Decoded they can take twenty times as much: the
 # lines of cheap orders alone would fill a gigabyte.
 CACHED_BYTES_MAX: Final = 1_024
+_WALK_KEPT_MAX: Final = 64  # rows of one walk: all gateways or a role, not a table of millions
 
 
 class Reader(Protocol):
@@ -110,6 +111,18 @@ class RecordCache(StateReader):
                 return record
         self._keep(state_key, record)
         return record
+
+    def scan(self, table: Table[K, R], low: bytes, high: bytes | None) -> Iterator[tuple[bytes, R]]:
+        """As `Reader.scan`; what is in memory is not decoded again. It ends before `absorb`."""
+        for place, (state_key, raw) in enumerate(self._rows.iterate(start=low, stop=high)):
+            record: R | None = self._young.get(state_key)
+            if record is None:
+                record = self._old.get(state_key)
+                if record is None:
+                    record = table.decode_record(raw)
+                if place < _WALK_KEPT_MAX and len(raw) <= CACHED_BYTES_MAX:
+                    self._keep(state_key, record)
+            yield state_key, record
 
     def absorb(self, draft: Draft) -> None:
         """Take over what `draft` wrote; its changes have just been committed."""

@@ -15,7 +15,6 @@ family.
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import Final, NamedTuple
 
 from mgsnode.base.errors import Rejected
@@ -31,6 +30,7 @@ from state.tx.gateways import (
     NOT_ATTESTOR,
     NOT_OPERATOR,
     UNKNOWN_GATEWAY,
+    Gateway,
     is_listed,
     operated_by,
     stop_issuing,
@@ -105,7 +105,7 @@ def apply_attest(ctx: Context, fields: Fields) -> None:
     record = Attestation(ctx.sender, name, instant_ms, amount, expires_ms, evidence, ctx.time_ms)
     ctx.draft.put(ATTESTATION, ctx.object_id, record)
     entries[ctx.sender] = Entry(ctx.sender, amount, expires_ms, ctx.object_id)
-    row = before._replace(entries=_in_order(entries))
+    row = Attested(before.fiat_out, _in_order(entries))
     kept = _keep(ctx, name, reserve, instant_ms, row)
     ctx.list_under(ATTESTATIONS, name.encode(), ctx.object_id)
     ctx.emit("reserve_attested", name, ctx.sender, instant_ms, amount, expires_ms)
@@ -141,16 +141,20 @@ def _dropped(reserve: Reserve, instant_ms: int) -> int | None:
 
 def _check_unlinked(ctx: Context, known: Attested) -> None:
     """`ATTESTOR_LINKED` if the sender shares a key with a gateway, or with whoever attested."""
-    of_gateways = {
-        name: (row.operator, address_of(row.vote_key)) for name, row in ctx.draft.items(GATEWAY)
-    }
-    attestors = [entry.attestor for entry in known.entries if entry.attestor != ctx.sender]
+    others = [entry.attestor for entry in known.entries if entry.attestor != ctx.sender]
+    for _, row in ctx.draft.items(GATEWAY):
+        others += _accounts_of(row)
     # Asked once for all of them: hardly ever is anybody linked, and the sender is read once so.
-    if is_linked(ctx.draft, ctx.sender, *chain(*of_gateways.values(), attestors)):
-        for name, accounts in of_gateways.items():
-            if is_linked(ctx.draft, ctx.sender, *accounts):
+    if is_linked(ctx.draft, ctx.sender, *others):
+        for name, row in ctx.draft.items(GATEWAY):
+            if is_linked(ctx.draft, ctx.sender, *_accounts_of(row)):
                 raise Rejected(ATTESTOR_LINKED, gateway=name)
         raise Rejected(ATTESTOR_LINKED)
+
+
+def _accounts_of(gateway: Gateway) -> tuple[bytes, bytes]:
+    """Who acts for it, and the account that its vote key would have."""
+    return gateway.operator, address_of(gateway.vote_key)
 
 
 def _keep(ctx: Context, name: str, reserve: Reserve, instant_ms: int, row: Attested) -> Reserve:
@@ -165,7 +169,8 @@ def _keep(ctx: Context, name: str, reserve: Reserve, instant_ms: int, row: Attes
     kept = tuple(at for at in instants if at != dropped)
     needed_ms = min(kept[-1], reserve.last_instant_ms)
     withdrawals = tuple(pair for pair in reserve.withdrawals if pair[0] > needed_ms)
-    return reserve._replace(instants=kept, withdrawals=withdrawals)
+    _, last_ms, last_amount, last_out, _ = reserve
+    return Reserve(kept, last_ms, last_amount, last_out, withdrawals)
 
 
 def _take_up(ctx: Context, name: str, reserve: Reserve) -> Reserve:
@@ -183,11 +188,8 @@ def _take_up(ctx: Context, name: str, reserve: Reserve) -> Reserve:
     ctx.emit("reserve_counted", name, counted.instant_ms, counted.amount, expected)
     if counted.amount * _TOLERATED < expected * (_TOLERATED - 1):
         stop_issuing(ctx, name, SHORTFALL)
-    return reserve._replace(
-        last_instant_ms=counted.instant_ms,
-        last_amount=counted.amount,
-        last_fiat_out=counted.fiat_out,
-    )
+    instant_ms, amount, _, fiat_out = counted
+    return Reserve(reserve.instants, instant_ms, amount, fiat_out, reserve.withdrawals)
 
 
 def expected_of(reserve: Reserve, fiat_out: int) -> int:

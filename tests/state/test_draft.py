@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from mgsnode.base.codec import encode
 from mgsnode.base.errors import Corrupt
-from state.draft import CACHED_BYTES_MAX, Draft, RecordCache, StateReader
+from state.draft import _WALK_KEPT_MAX, CACHED_BYTES_MAX, Draft, RecordCache, StateReader
 from state.store import Rows, Store, next_prefix
 from state.table import Table, bytes_key, int_key, pair_key, text_key
 
@@ -240,6 +240,23 @@ def test_long_rows_are_read_again_each_time() -> None:
             assert (cache.get(WORDS, b"one"), cache.get(WORDS, b"other")) == (one, other)
         kept = [*cache._young.values(), *cache._old.values()]
         assert kept == [words for words in (one, other) if words == short]
+
+
+def test_a_walk_keeps_its_first_rows_decoded_and_no_more() -> None:
+    """Neither a long row nor a table of millions takes the place of what is used."""
+    rows = DictRows()
+    cache = RecordCache(rows)
+    draft = Draft(cache)
+    draft.put(WORDS, b"", Words(("x",) * CACHED_BYTES_MAX))
+    for number in range(_WALK_KEPT_MAX + 5):
+        draft.put(COUNTS, b"%03d" % number, Count(number))
+    rows.commit(draft)
+    numbers = [record.number for _, record in cache.items(COUNTS)]
+    assert numbers == list(range(_WALK_KEPT_MAX + 5))
+    assert len(list(cache.items(WORDS))) == 1
+    assert [count.number for count in cache._young.values()] == numbers[:_WALK_KEPT_MAX]
+    once, again = (next(iter(cache.items(COUNTS)))[1] for _ in range(2))
+    assert once is again
 
 
 def test_a_draft_keeps_no_long_row_that_it_only_reads() -> None:
