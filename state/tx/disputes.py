@@ -118,7 +118,6 @@ def rule(
     ctx: Context, order_id: bytes, order: Order, shop: Shop, buyer_bp: int, *, is_silent: bool
 ) -> None:
     """Split, and say how it went; the hook last, when everything else stands."""
-    set_due(ctx, order_id, order.due_ms, 0)
     dispute = _open_dispute(ctx, order_id)
     is_lost = buyer_bp > BPS // 2
     outcome = LOST if is_lost else WON if buyer_bp == 0 else SPLIT

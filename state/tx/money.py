@@ -218,19 +218,19 @@ def release_parts(
     ctx: Context, family: int, object_id: bytes, parts: Sequence[tuple[int, bytes, int]]
 ) -> None:
     """Hold to accounts: (purpose, to, amount) each, with one write of the hold and each account."""
-    received: dict[bytes, int] = {}
+    above = [part for part in parts if part[2]]
+    if not above:
+        return
     row = ctx.draft.get(HOLD, (family, object_id))
     held_now = dict(row.parts) if row else {}
-    for purpose, to, amount in parts:
-        if amount:
-            left = held_now.pop(purpose, 0) - amount
-            assert left >= 0, "a hold was not asked for before it was taken from"
-            if left:
-                held_now[purpose] = left
-            received[to] = received.get(to, 0) + amount
-            ctx.emit("dollar_released", object_id, purpose, to, amount)
-    if not received:
-        return
+    received: dict[bytes, int] = {}
+    for purpose, to, amount in above:
+        left = held_now.pop(purpose, 0) - amount
+        assert left >= 0, "a hold was not asked for before it was taken from"
+        if left:
+            held_now[purpose] = left
+        received[to] = received.get(to, 0) + amount
+        ctx.emit("dollar_released", object_id, purpose, to, amount)
     _put_held(ctx, family, object_id, held_now)
     total = 0
     for to, amount in received.items():

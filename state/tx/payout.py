@@ -51,9 +51,12 @@ from state.tx.sales import (
 from state.tx.shops import (
     BPS,
     COMMISSION_BP_MAX,
+    FIGURES,
     Shop,
+    ShopFigures,
     add_figures,
     count_served,
+    figures_of,
     use_vouch,
 )
 
@@ -213,7 +216,7 @@ def refund_escrow(ctx: Context, order_id: bytes, order: Order, amount: int) -> O
         set_due(ctx, order_id, order.due_ms, 0)
         after = after.but(status=REFUNDED_WHOLE, due_ms=0, closed_ms=ctx.time_ms)
     ctx.draft.put(ORDER, order_id, after)
-    count_refund(ctx, after, amount)
+    _count_given(ctx, after, amount)
     return after
 
 
@@ -241,7 +244,8 @@ def refund_after(
         to_shop=order.to_shop + to_shop,
     )
     ctx.draft.put(ORDER, order_id, after)
-    count_refund(ctx, order, amount)
+    final_volume = -amount if order.status == FINAL else 0
+    _count_given(ctx, order, amount, final_volume=final_volume)
     if from_shop > 0:
         transfer(ctx, owner, [(order.buyer, from_shop, memo)])
     return after
@@ -256,26 +260,30 @@ def pay_vouched(
     ctx.emit("shop_vouch_used", shop_id, ctx.object_id, amount)
 
 
-def count_refund(ctx: Context, order: Order, amount: int) -> None:
-    """The refund in the shop's figures; `order.status` tells whether it had been final."""
-    add_figures(
-        ctx,
-        order.shop,
-        refunded=amount,
-        referred_refunded=amount if order.is_referred else 0,
-        final_volume=-amount if order.status == FINAL else 0,
-    )
+def _count_given(
+    ctx: Context,
+    order: Order,
+    given: int,
+    *,
+    completed: int = 0,
+    final_volume: int = 0,
+    disputes_lost: int = 0,
+) -> None:
+    """What a refund or a ruling gave back, in the shop's figures; the rest is what else it was."""
+    (
+        orders, cancelled, completed_ever, final, paid, refunded, referred_paid, referred_refunded,
+        volume, disputes, lost,
+    ) = figures_of(ctx.draft, order.shop)  # fmt: skip
+    if order.is_referred:
+        referred_refunded += given
+    changed = ShopFigures(
+        orders, cancelled, completed_ever + completed, final, paid, refunded + given,
+        referred_paid, referred_refunded, volume + final_volume, disputes, lost + disputes_lost,
+    )  # fmt: skip
+    ctx.draft.put(FIGURES, order.shop, changed)
 
 
 # Rulings -----------------------------------------------------------------------------------
-
-
-class _Division(NamedTuple):
-    """What a ruling moves out of the escrow."""
-
-    given: int  # to the buyer
-    fee: int
-    to_shop: int
 
 
 def split(
@@ -283,7 +291,7 @@ def split(
 ) -> int:
     """Buyer and shop get their parts of what is in escrow; returns the buyer's part.
 
-    The queue has let go of the order. Whoever earns a commission waits for *final*, which comes
+    Whoever earns a commission waits for *final*, which comes
     in the next block; where the shop keeps nothing of an order that was not completed, it is
     refunded whole instead.
     """
@@ -293,7 +301,7 @@ def split(
     is_new = not was_completed and order.kept > given
     is_sale = was_completed or is_new
     due_ms = ctx.now(FAMILY_NUMBER) + 1 if is_sale else 0
-    set_due(ctx, order_id, 0, due_ms)
+    set_due(ctx, order_id, order.due_ms, due_ms)
     after = order.but(
         status=RULED if is_sale else REFUNDED_WHOLE,
         due_ms=due_ms,
@@ -306,7 +314,7 @@ def split(
         closed_ms=0 if is_sale else ctx.time_ms,
     )
     ctx.draft.put(ORDER, order_id, after)
-    _count_ruling(ctx, after, given, is_new=is_new, is_lost=is_lost)
+    _count_given(ctx, after, given, completed=int(is_new), disputes_lost=int(is_lost))
     if given:
         ctx.fire("refunded", order_id, after, given)
     if is_new:
@@ -317,8 +325,11 @@ def split(
 
 def _divide_escrow(
     ctx: Context, order_id: bytes, order: Order, shop: Shop, buyer_bp: int
-) -> _Division:
-    """Before completion all of K is in escrow: what the buyer does not get is a sale."""
+) -> tuple[int, int, int]:
+    """Before completion all of K is in escrow: what the buyer does not get is a sale.
+
+    Returns what went to (the buyer, the pool, the shop).
+    """
     given = order.kept * buyer_bp // BPS
     kept = order.kept - given
     fee, commission, _ = shares(order, kept, network_fee(order, kept))
@@ -332,13 +343,16 @@ def _divide_escrow(
         pooled=fee,
         kept=((COMMISSION, commission),),
     )
-    return _Division(given, fee, to_shop)
+    return given, fee, to_shop
 
 
 def _divide_held(
     ctx: Context, order_id: bytes, order: Order, shop: Shop, buyer_bp: int
-) -> _Division:
-    """After completion commission and hold-back are; the commission shrinks as by any refund."""
+) -> tuple[int, int, int]:
+    """After completion commission and hold-back are; the commission shrinks as by any refund.
+
+    Returns as `_divide_escrow`.
+    """
     held_now = held_shares(order, order.kept)
     given = (held_now.commission + held_now.holdback) * buyer_bp // BPS
     less = held_now.commission - held_shares(order, order.kept - given).commission
@@ -354,16 +368,4 @@ def _divide_held(
             (HOLDBACK, shop.owner, left),
         ),
     )
-    return _Division(given, 0, left)
-
-
-def _count_ruling(ctx: Context, order: Order, given: int, *, is_new: bool, is_lost: bool) -> None:
-    """The ruling in the shop's figures; `is_new`: it completed the order."""
-    add_figures(
-        ctx,
-        order.shop,
-        completed=int(is_new),
-        refunded=given,
-        referred_refunded=given if order.is_referred else 0,
-        disputes_lost=int(is_lost),
-    )
+    return given, 0, left

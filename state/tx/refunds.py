@@ -45,10 +45,13 @@ class _Back(NamedTuple):
     units: dict[bytes, int]  # of each batch that its lines name
 
 
-def _derive_back(ctx: Context, order_id: bytes, lines: tuple[tuple[int, int], ...]) -> _Back:
+def _derive_back(
+    ctx: Context, order_id: bytes, order: Order, lines: tuple[tuple[int, int], ...]
+) -> _Back:
     """What of which lines; a refusal where there is less left."""
     stored = lines_of(ctx, order_id).lines
-    back = list(refunded_of(ctx.draft, order_id))
+    # A row that is not there is looked for in the store: before the first refund there is none.
+    back = list(refunded_of(ctx.draft, order_id)) if order.refunded else []
     back += [0] * (max(line for line, _ in lines) + 1 - len(back))
     seen: dict[int, None] = {}
     units: dict[bytes, int] = {}
@@ -76,7 +79,7 @@ def apply_refund(ctx: Context, fields: Fields) -> None:
     order, shop = order_and_shop(ctx, order_id)
     check_owner(ctx, shop)
     check_status(ctx, order, PAID, SHIPPED, COMPLETED, DISPUTED, FINAL)
-    back = _derive_back(ctx, order_id, lines)
+    back = _derive_back(ctx, order_id, order, lines)
     if back.amount > order.kept:  # a ruling has given the buyer some of it already
         raise Rejected(REFUND_EXCEEDED, left=str(order.kept))
     borne = borne_by(order, back.amount)
