@@ -10,14 +10,15 @@ from typing import Annotated, Any
 
 from pydantic import Field, WithJsonSchema
 
-from mgsnode.base.codec import encode
+from mgsnode.base.codec import Value, encode
 from mgsnode.base.errors import Rejected
 from mgsnode.base.keys import PUBLIC_KEY_BYTES, SIGNATURE_BYTES
 from mgsnode.base.limits import INT_MAX, LANE_MAX, TX_LIFETIME_MS_MAX, TX_SIGNATURES_MAX
 from mgsnode.base.transaction import UNKNOWN_KIND, Body, open_body, seal
 from rpc import errors
 from rpc.api import Api
-from rpc.schema import Address, Amount, Count, Name, Params, PublicKey, Signature
+from rpc.schema import MISSING, Address, Amount, Count, Name, Params, PublicKey, Signature
+from state.registry import Kind
 from state.view import View
 
 FEE_MARGIN = 2  # a default fee_max bears a doubling of the fee
@@ -48,7 +49,7 @@ def compile_signed(tx: TxParam, api: Api) -> bytes:
     """The raw bytes of a signed transaction; -32602 where something that was signed is missing."""
     for name in ("nonce", "valid_until", "fee_max", "signatures"):
         if getattr(tx, name) is None:
-            raise errors.invalid_params("Field required", field=f"tx.{name}")
+            raise errors.invalid_params(MISSING, field=f"tx.{name}")
     body = _body(tx, api, nonce=tx.nonce or 0, valid_until=tx.valid_until or 0)
     body_bytes = encode(body._replace(fee_max=tx.fee_max or 0))
     open_body(body_bytes)
@@ -89,8 +90,17 @@ def _body(tx: TxParam, api: Api, *, nonce: int, valid_until: int) -> Body:
         fee_max=0,
         payer=tx.payer or b"",
         kind=tx.kind,
-        fields=tuple(kind.fields.from_json(tx.fields, api.hrp)),  # type: ignore[arg-type]
+        fields=_fields(kind, tx.fields, api.hrp),
     )
+
+
+def _fields(kind: Kind, given: dict[str, Any], hrp: str) -> tuple[Value, ...]:
+    """The wire values of a kind's fields; a refusal names the field, `fields` for all of them."""
+    try:
+        return tuple(kind.fields.from_json(given, hrp))  # type: ignore[arg-type]
+    except Rejected as refusal:
+        facts = {**refusal.facts, "field": refusal.facts.get("field") or "fields"}
+        raise Rejected((refusal.code, refusal.name), **facts) from None
 
 
 def stand_ins(body: Body, view: View) -> list[tuple[bytes, bytes]]:

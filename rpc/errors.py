@@ -63,9 +63,9 @@ def invalid_params(problem: str, *, field: str = "") -> RpcError:
     return RpcError(INVALID_PARAMS, "INVALID_PARAMS", problem=problem)
 
 
-def not_found(what: str) -> RpcError:
-    """`what` ("block", "order") does not exist at this height."""
-    return RpcError(NOT_FOUND, "NOT_FOUND", what=what)
+def not_found(what: str, /, **facts: Fact) -> RpcError:
+    """`what` ("block", "order") does not exist at this height; `facts` say what stands instead."""
+    return RpcError(NOT_FOUND, "NOT_FOUND", what=what, **facts)
 
 
 def limit(reason: str, /, **facts: Fact) -> RpcError:

@@ -7,7 +7,9 @@ hex, addresses bech32m of this network, heights and counts JSON integers (no 1.0
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Final, TypeVar
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar, Final, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -25,6 +27,8 @@ from rpc.limits import LIST_LIMIT, LIST_LIMIT_MAX
 
 _AMOUNT_DIGITS_MAX: Final = len(str(INT_MAX))
 _CURSOR_CHARS_MAX: Final = 512
+MISSING: Final = "is missing"
+_PYDANTIC: Final = re.compile("^(Input|String|List|Value) should ")  # pydantic's words for "must"
 
 
 class Params(BaseModel):
@@ -138,7 +142,28 @@ def open_params(model: type[P], params: RawParams, hrp: str) -> P:
     place = list(first["loc"])
     if first["type"] == "extra_forbidden":
         place = place[:-1]  # the unknown name is the caller's own word
-    raise errors.invalid_params(first["msg"], field=".".join(map(str, place)))
+        problem = f"has an unknown name; known are {', '.join(_names_at(model, place))}"
+    elif first["type"] == "missing":
+        problem = MISSING
+    else:
+        problem = _PYDANTIC.sub("must ", first["msg"])
+    raise errors.invalid_params(problem, field=".".join(map(str, place)))
+
+
+def _names_at(model: type[BaseModel], place: list[int | str]) -> list[str]:
+    """The names that the parameters have at a place of `model`: those of the model nested there."""
+    for step in place:
+        if isinstance(step, str):
+            model = next(_models_in(model.model_fields[step].annotation))
+    return list(model.model_fields)
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models in a type such as `list[Model] | None`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models_in(part)
 
 
 def make_cursor(kind: str, *parts: Value) -> str:

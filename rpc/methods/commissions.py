@@ -70,6 +70,7 @@ class _RowsParams(PageParams):
 class _SalesParams(PageParams):
     distributor: Address | None = None
     shop: Hash32 | None = None
+    order: Hash32 | None = None
     positions: ClassVar[tuple[str, ...]] = ("distributor", "cursor", "limit")
 
 
@@ -174,7 +175,7 @@ def _rows_of_order(ctx: Context, order_id: bytes, params: _RowsParams) -> object
     with ctx.api.view() as view:
         sale = view.reader.get(SALE, order_id)
         if sale is None:
-            raise not_found("order")
+            raise not_found("order" if view.reader.get(ORDER, order_id) is None else "sale")
         beyond = min(sale.rows, first + params.limit)
         items = [
             _row_json(order_id, number, row, ctx.api.hrp)
@@ -227,8 +228,11 @@ def _sale_json(view: View, order_id: bytes, hrp: str) -> dict[str, object]:
 
 
 async def _sales(ctx: Context, params: _SalesParams) -> object:
-    if params.distributor is not None and params.shop is not None:
-        raise invalid_params("distributor or shop")
+    given = [who for who in (params.distributor, params.shop, params.order) if who is not None]
+    if len(given) > 1:
+        raise invalid_params("at most one of distributor, shop and order")
+    if params.order is not None:
+        return await asyncio.to_thread(_sale_of_order, ctx, params.order, params)
     number, owner = ALL_SALES, b""
     if params.distributor is not None:
         number, owner = SALES_OF, params.distributor
@@ -238,6 +242,18 @@ async def _sales(ctx: Context, params: _SalesParams) -> object:
         ctx.api, number, owner, params,
         lambda view, order_id: _sale_json(view, order_id, ctx.api.hrp),
     )  # fmt: skip
+
+
+def _sale_of_order(ctx: Context, order_id: bytes, params: _SalesParams) -> object:
+    """A list of the one sale of a referred order, of none where nobody brought the buyer."""
+    if params.cursor is not None:
+        raise invalid_params("an order is one sale: there is nothing after it", field="cursor")
+    with ctx.api.view() as view:
+        if view.reader.get(ORDER, order_id) is None:
+            raise not_found("order")
+        is_sale = view.reader.get(SALE, order_id) is not None
+        items = [_sale_json(view, order_id, ctx.api.hrp)] if is_sale else []
+        return {"height": view.height, "items": items, "next_cursor": None}
 
 
 _ROW: Final = obj(
@@ -278,7 +294,8 @@ METHODS: Final = (
     ),
     Method(
         name="referral_list",
-        summary="Referred sales, all or of a distributor or at a shop, with parties, depth, rows.",
+        summary="Referred sales from payment on, all or of a distributor, a shop or an order: parties, "
+        "depth, promise, rows.",
         params=_SalesParams,
         result=page(_SALE),
         run=_sales,

@@ -14,6 +14,7 @@ from rpc.dispatch import Context, Method
 from rpc.errors import invalid_params, not_found
 from rpc.results import AMOUNT, HASH, HEIGHT, INT, TEXT, nullable, obj
 from rpc.schema import Amount, Hash32, Name, Params
+from state.tx.gateways import GATEWAY
 from state.tx.quotes import QUOTE, current_quote
 from state.tx.shops import terms_now
 from state.view import View
@@ -32,10 +33,14 @@ class _CostParams(Params):
 
 def _spread(view: View, params: _CostParams) -> tuple[int | None, int]:
     """(cost of the exchange in micro-dollars, basis points of it), None where no quote that is
-    still good for the total.
+    still good for the total, or nobody was named who could give one.
     """
-    if params.gateway is None or params.currency == "USD":
+    if params.gateway is not None and view.reader.get(GATEWAY, params.gateway) is None:
+        raise not_found("gateway")
+    if params.currency == "USD":
         return 0, 0
+    if params.gateway is None:
+        return None, 0
     quote = view.reader.get(QUOTE, current_quote(view.reader, params.gateway, params.currency))
     if quote is None or quote.expires_ms <= view.header.timestamp_ms or quote.left < params.total:
         return None, 0
@@ -85,8 +90,8 @@ METHODS: Final = (
         name="order_cost",
         summary="What an order of `total` costs in all: network fee, the fees of paying, shipping, "
         "completing and redeeming, and (with a gateway and a currency) half of its quote's spread "
-        "and its fee; null where it quotes none for the total. A distributor's commission stands "
-        "beside it.",
+        "and its fee; null, and not in `cost`, where no gateway is named or it quotes none for the "
+        "total. A distributor's commission stands beside it.",
         params=_CostParams,
         result=obj(height=HEIGHT, **_COST),
         run=_cost,

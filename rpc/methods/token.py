@@ -251,7 +251,12 @@ async def _order(ctx: Context, params: _OrderParams) -> object:
     with ctx.api.view() as view:
         mined = view.reader.get(MINED, params.order)
         if mined is None:
-            raise not_found("reward")
+            order = view.reader.get(ORDER, params.order)
+            if order is None:
+                raise not_found("order")
+            raise not_found(
+                "reward", why=f"the order is {order.status}: nobody earned on it so far"
+            )
         rates = rates_of(view.reader, mined.period)
         return {
             "height": view.height,

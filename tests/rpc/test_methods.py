@@ -467,3 +467,42 @@ async def test_parameters_are_never_echoed(wallet: Wallet) -> None:
 async def test_subscribing_needs_a_websocket(wallet: Wallet) -> None:
     error = await wallet.refusal("subscribe", "blocks")
     assert (error["code"], error["data"]["reason"]) == (-32002, "WEBSOCKET_ONLY")
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "field", "problem"),
+    [
+        ("order_get", {}, "order", "is missing"),
+        ("chain_head", {"heigth": 1}, "", "has an unknown name; known are "),
+        ("order_list", {"limit": 0}, "limit", "must be greater than or equal to 1"),
+        ("order_list", {"limit": "5"}, "limit", "must be a valid integer"),
+        ("demand_open", {"category": "Tea"}, "category", "must match pattern "),
+        ("tx_encode", {"tx": {"to": "x"}}, "tx.kind", "is missing"),
+        ("tx_submit", {"raw": 7}, "raw", "must be 2 to "),
+    ],
+)  # fmt: skip
+async def test_a_wrong_parameter_is_named_with_what_it_must_be(
+    wallet: Wallet, method: str, params: dict[str, Any], field: str, problem: str
+) -> None:
+    data = (await wallet.refusal(method, **params))["data"]
+    assert data.get("field", "") == field
+    assert data["problem"].startswith(problem)
+
+
+async def test_an_unknown_name_is_answered_with_those_that_are_known(wallet: Wallet) -> None:
+    data = (await wallet.refusal("order_get", order="ab" * 32, ordre=""))["data"]
+    assert data["problem"] == "has an unknown name; known are order"
+    tx = {"kind": "token_claim", "sender": wallet.text(ALICE), "fields": {"period": 0}, "tip": 1}
+    data = (await wallet.refusal("tx_encode", tx=tx))["data"]
+    assert data["field"] == "tx"
+    assert data["problem"].endswith(
+        "kind, sender, nonce, lane, valid_until, fee_max, payer, fields, signatures"
+    )
+    signed = {**tx, "tip": None, "signatures": [{"key": ""}]}
+    del signed["tip"]
+    data = (await wallet.refusal("tx_submit", tx=signed))["data"]
+    assert (data["field"], data["problem"]) == ("tx.signatures.0.public_key", "is missing")
+    wrong = {**tx, "fields": {"period": 0, "tip": 1}}
+    del wrong["tip"]
+    data = (await wallet.refusal("tx_encode", tx=wrong))["data"]
+    assert (data["field"], data["why"]) == ("fields", "has an unknown name; known are period")

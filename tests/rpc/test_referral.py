@@ -42,6 +42,26 @@ async def final_order(wallet: Wallet, shop: str, distributor: str) -> str:
     return order
 
 
+async def test_who_earns_what_on_an_order_that_is_not_final_yet(wallet: Wallet) -> None:
+    carol = wallet.text(CAROL)
+    await fund(wallet, CAROL)
+    shop = await open_shop(wallet)
+    await ok(wallet, CAROL, "refer_join", shop=shop)
+    lines = [{"sku": "tea", "quantity": 2, "unit_price": str(5 * DOLLAR)}]
+    order = await ok(wallet, BOB, "order_pay", shop=shop, lines=lines, distributor=carol)
+    (sale,) = (await wallet.call("referral_list", order=order))["items"]
+    assert (sale["status"], sale["distributor"], sale["promised"]) == ("open", carol, "1000000")
+    later = await wallet.refusal("reward_order", order)
+    assert later["code"] == -32001
+    assert later["data"]["why"] == "the order is paid: nobody earned on it so far"
+    owns = await ok(wallet, ALICE, "order_pay", shop=shop, lines=lines)  # brought by nobody
+    assert (await wallet.call("referral_list", order=owns))["items"] == []
+    none = await wallet.refusal("referral_list", order="ab" * 32)
+    assert (none["code"], none["data"]["what"]) == (-32001, "order")
+    two = await wallet.refusal("referral_list", order=order, shop=shop)
+    assert two["data"]["problem"] == "at most one of distributor, shop and order"
+
+
 async def test_a_sale_from_the_first_look_to_the_export(wallet: Wallet) -> None:
     carol, bob = wallet.text(CAROL), wallet.text(BOB)
     await fund(wallet, CAROL)
@@ -106,6 +126,7 @@ async def test_a_sale_from_the_first_look_to_the_export(wallet: Wallet) -> None:
     assert sale["final_ms"] is not None and sale["rows"] == rows
     assert (await wallet.call("referral_list", distributor=carol))["items"] == [sale]
     assert (await wallet.call("referral_list", shop=shop))["items"] == [sale]
+    assert (await wallet.call("referral_list", order=order))["items"] == [sale]
 
 
 async def test_terms_agreements_and_storefronts_can_be_read(wallet: Wallet) -> None:

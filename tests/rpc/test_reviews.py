@@ -80,6 +80,10 @@ async def test_what_an_order_costs_in_all(wallet: Wallet) -> None:
     }  # fmt: skip
     unquoted = {"shop": shop, "total": str(100 * DOLLAR), "gateway": "north", "currency": "GBP"}
     assert (await wallet.call("order_cost", **unquoted))["exchange"] is None
+    nowhere = {**unquoted, "gateway": "nowhere"}
+    assert (await wallet.refusal("order_cost", **nowhere))["data"]["what"] == "gateway"
+    by_nobody = {**unquoted, "gateway": None}  # not free: nobody said what it costs
+    assert (await wallet.call("order_cost", **by_nobody))["exchange"] is None
     await wallet.send(OPERATOR, "quote_set", **fields)
     quoted = await wallet.call("order_cost", **unquoted)
     # half the spread is 1 of 79, and ten basis points of fee
