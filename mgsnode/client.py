@@ -22,6 +22,7 @@ from mgsnode.base.errors import Malformed, MgsError
 from mgsnode.base.hashing import address_of, txid_of
 from mgsnode.base.keys import SigningKey
 from mgsnode.base.transaction import Body, open_body, seal, tx_statement
+from mgsnode.prose import told
 
 Json: TypeAlias = Any
 Wait: TypeAlias = Literal["accepted", "committed"]
@@ -45,7 +46,10 @@ class RpcFailure(MgsError):
         self.code = code
         self.message = message
         self.data: dict[str, Json] = data if isinstance(data, dict) else {}
-        facts = ", ".join(f"{key} {value}" for key, value in self.data.items() if key != "code")
+        reason = str(self.data.get("reason", ""))
+        if reason and reason != message.upper().replace(" ", "_"):  # which says the same
+            message = f"{message} ({reason})"
+        facts = told({k: v for k, v in self.data.items() if k not in ("reason", "code")})
         super().__init__(f"{message}: {facts}" if facts else message)
 
 

@@ -235,10 +235,18 @@ def _unknown(dotted: str) -> str:
     plain = ".".join(step for step in dotted.split(".") if not step.isdecimal())
     observer = [f"p2p.observers.{key}" for key in Observer.model_fields]
     paths = [f"{s}.{k}" for s, m in SECTIONS.items() for k in m.model_fields] + observer
-    near = difflib.get_close_matches(plain, [*SECTIONS, *paths], n=1, cutoff=0.6)
-    if "." not in plain:  # a key that lost its section
-        near = [path for path in paths if path.endswith("." + plain)][:1] or near
+    section, dot, key = plain.partition(".")
+    if not dot:  # a section, or a key that lost it
+        near = [path for path in paths if path.endswith("." + plain)]
+        near = near[:1] or difflib.get_close_matches(plain, [*SECTIONS, *paths], n=1, cutoff=0.6)
+    elif section in SECTIONS:  # by the key alone: all keys of a section begin alike
+        inside = [path.removeprefix(section + ".") for path in paths if path.startswith(section)]
+        near = [f"{section}.{k}" for k in difflib.get_close_matches(key, inside, n=1, cutoff=0.6)]
+    else:
+        near = difflib.get_close_matches(plain, paths, n=1, cutoff=0.6)
     hint = f"; did you mean {near[0]}?" if near else ""
+    if not near and section in SECTIONS:
+        hint = f"; {section} has {', '.join(SECTIONS[section].model_fields)}"
     return f"unknown key {dotted}{hint}"
 
 

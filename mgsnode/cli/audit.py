@@ -37,7 +37,8 @@ def audit(
     ] = None,
     json: JsonFlag = False,
 ) -> None:
-    """Replay a chain from its genesis: hashes, certificates, signatures, execution, roots, laws.
+    """Replay a chain from its genesis and believe nobody. Looks at hashes, certificates,
+    signatures, execution, roots, laws.
 
     Of a stopped node every stored row is compared too. Ends in one line, OK or what is wrong
     first; the exit code is 5 then.

@@ -37,7 +37,7 @@ def check(
     home: Annotated[Path, typer.Option("--home", help="The node's folder.")],
     json: JsonFlag = False,
 ) -> None:
-    """Check settings, genesis and key files; exit code 3 names what is wrong."""
+    """Check settings, genesis and key files. Exit code 3 names what is wrong."""
     from mgsnode.config import load_settings
     from mgsnode.genesis_check import check_params
     from mgsnode.home import Home, load_home_genesis

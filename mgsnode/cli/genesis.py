@@ -42,7 +42,7 @@ def new(
     ] = None,
     json: JsonFlag = False,
 ) -> None:
-    """A development genesis with public keys for everyone; a draft to edit for a real one."""
+    """A development genesis with public keys for everyone. A draft to edit for a real one."""
     import time
 
     from mgsnode.base.errors import ConfigError
@@ -84,7 +84,7 @@ def carry(
     chain_id: Annotated[str, typer.Option(help="The name for people, if another.")] = "",
     json: JsonFlag = False,
 ) -> None:
-    """After the loss of a quorum: a genesis that goes on with the state at the last height."""
+    """A genesis that goes on with a state whose quorum is lost. The state of the last height."""
     import time
 
     from mgsnode.succession import carry as make

@@ -64,7 +64,7 @@ def vote(
 def consent(
     home: HomeDir, passphrase_fd: PassphraseFd = None, rpc: NodeUrl = "", json: JsonFlag = False
 ) -> None:
-    """The node's part of a proposal to join: its name, keys and the vote key's consent."""
+    """The node's part of a proposal to join. Its name, keys and the vote key's consent."""
     from mgsnode.base.errors import ConfigError
     from mgsnode.home import load_node_keys
     from mgsnode.keystore import forbid_core_dumps
@@ -88,7 +88,7 @@ def consent(
 def rotate_key(
     home: HomeDir, passphrase_fd: PassphraseFd = None, rpc: NodeUrl = "", json: JsonFlag = False
 ) -> None:
-    """Make the next vote key with its journal, or show the one that waits; what to propose.
+    """Make the next vote key with its journal. Or show the one that waits; what to propose.
 
     It is sealed like the node's other keys. Restart the node once, so that it knows the key; it
     changes over by itself when the chain names it.

@@ -33,7 +33,7 @@ def localnet(
     ] = None,
     json: JsonFlag = False,
 ) -> None:
-    """Make (the first time) and run a local network; it never restarts a node that dies."""
+    """Make (the first time) and run a local network. It restarts no node that dies."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # both end it the same way
     net: Localnet | None = None
     try:

@@ -33,6 +33,7 @@ from mgsnode.cli import (
     token,
     tx,
 )
+from mgsnode.prose import told
 
 EXIT_ERROR, EXIT_CONFIG, EXIT_LOCKED, EXIT_CORRUPT = 1, 3, 4, 5
 _EXIT_OF = ((ConfigError, EXIT_CONFIG), (Locked, EXIT_LOCKED), (Corrupt, EXIT_CORRUPT))
@@ -79,7 +80,7 @@ def exit_code_of(error: BaseException) -> int:
 def sentence_of(error: BaseException) -> str:
     """What a failure says to people, in one line."""
     if isinstance(error, Rejected):
-        facts = ", ".join(f"{name} {value}" for name, value in error.facts.items())
+        facts = told(error.facts)
         text = f"refused: {error}" + (f": {facts}" if facts else "")
     elif isinstance(error, OSError) and error.strerror:
         text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror

@@ -74,7 +74,7 @@ def vote(
     review: ReviewId,
     helpful: Annotated[bool, typer.Option("--helpful/--not-helpful", help="Whether it helped.")],
 ) -> dict[str, Any]:
-    """Give a part of your voice to who helped you, or spend it against a review."""
+    """Give a part of your voice to a review, or spend it against one."""
     return {"review": review, "helpful": helpful}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from json import dumps
 from typing import Annotated, Any, Final
 
 import typer
@@ -18,12 +19,12 @@ def query(
     method: Annotated[str, typer.Argument(help="A method, such as account_get.")],
     params: Annotated[
         list[str] | None,
-        typer.Argument(help="name=value (text, true, false or a number), name:=JSON."),
+        typer.Argument(help="name=value (text, true, false, a number or an amount), name:=JSON."),
     ] = None,
     rpc: RpcUrl = RPC_DEFAULT,
     json: JsonFlag = False,
 ) -> None:
-    """Call a method and show its answer: mgsnode query chain_block height=3.
+    """Call a method and show its answer. Such as: mgsnode query chain_block height=3
 
     `mgsnode query gateways` shows the gateways' figures in dollars. What does not fit beside each
     other stands below each other.
@@ -31,7 +32,10 @@ def query(
     from mgsnode.client import call_once
 
     table = _TABLES.get(method)
-    answer = call_once(rpc, table[0] if table else method, _params(params or []))
+    values = _params(params or [])
+    if not table and any(type(value) is int for value in values.values()):
+        values = _as_declared(values, call_once(rpc, "rpc.discover"), method)
+    answer = call_once(rpc, table[0] if table else method, values)
     if table and not json:
         answer["items"] = [
             {name: _column(row, name) for name in table[1]} for row in answer["items"]
@@ -60,6 +64,18 @@ def _column(row: dict[str, Any], name: str) -> Any:
     return value
 
 
+def _as_declared(values: dict[str, Any], api: dict[str, Any], method: str) -> dict[str, Any]:
+    """`values` with digits as text where the node's description wants text, such as an amount."""
+    declared: list[dict[str, Any]] = next(
+        (one["params"] for one in api["methods"] if one["name"] == method), []
+    )
+    texts = {one["name"] for one in declared if '"string"' in dumps(one["schema"])}
+    return {
+        name: str(value) if name in texts and type(value) is int else value
+        for name, value in values.items()
+    }
+
+
 def _params(pairs: list[str]) -> dict[str, Any]:
     from json import JSONDecodeError, loads
 
@@ -75,7 +91,7 @@ def _params(pairs: list[str]) -> dict[str, Any]:
                 raise typer.BadParameter(f"{name[:-1]}: not JSON") from None
         elif text in ("true", "false"):
             out[name] = text == "true"
-        elif text.isascii() and text.isdecimal() and len(text) < 19:
+        elif text.isascii() and text.isdecimal() and len(text) < 19 and str(int(text)) == text:
             out[name] = int(text)
         else:
             out[name] = text

@@ -32,7 +32,7 @@ ShareBp = Annotated[int, typer.Option(help="The share in basis points: 1,000 is 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     refer = typer.Typer(
-        help="For distributors: join, bind, agree, cut, terms, storefront, split, export.",
+        help="Referral: from joining a shop to the export of sales.",
         no_args_is_help=True,
         rich_markup_mode=None,
     )
@@ -76,7 +76,7 @@ def agree(
 
 @sends("refer_cut")
 def cut(shop: Shop, distributor: Distributor, share_bp: ShareBp) -> dict[str, Any]:
-    """Announce a lower share to a distributor; it holds after the agreed notice."""
+    """Announce a lower share to a distributor. It holds after the agreed notice."""
     return {"shop": shop, "distributor": distributor, "share_bp": share_bp}
 
 
@@ -88,7 +88,7 @@ def terms(
     person_cap: Annotated[str, typer.Option(help="Dollars for each distributor.")] = "",
     shop_cap: Annotated[str, typer.Option(help="Dollars for all campaigns with this cap.")] = "",
 ) -> dict[str, Any]:
-    """Begin a campaign as a shop: the terms of bindings made from then on."""
+    """Begin a campaign as a shop. It is the terms of bindings made from then on."""
     caps = {"campaign_cap": campaign_cap, "person_cap": person_cap, "shop_cap": shop_cap}
     fields: dict[str, Any] = {"shop": shop, "binding_ms": binding_days * _DAY_MS}
     fields |= {name: micro(cap) for name, cap in caps.items() if cap}
@@ -131,7 +131,7 @@ def export(
     rpc: RpcUrl = RPC_DEFAULT,
     json: JsonFlag = False,
 ) -> None:
-    """Write all referred sales for a regulator: parties, depth, payouts and what they rest on.
+    """Write all referred sales for a regulator. With parties, depth, payouts and what they rest on.
 
     The totals say how many payouts rest on no final sale to a third party, and of how many the
     rows are not what the order paid: the chain's laws say none, and here it is counted again from

@@ -34,8 +34,7 @@ def register(app: typer.Typer) -> None:
         shop.command(name)(command)
     app.add_typer(shop, name="shop")
     order = typer.Typer(
-        help="Orders: pay, ship, dispatch, deliver, extend, complete, cancel, refund, dispute, "
-        "withdraw, rule, show.",
+        help="Orders: from paying to completion, refund or a ruling.",
         no_args_is_help=True,
         rich_markup_mode=None,
     )
@@ -112,7 +111,7 @@ def terms(
     holdback_bp: Bp = 0,
     commission_bp: Bp = 0,
 ) -> dict[str, Any]:
-    """Announce new terms, all of them; they hold for orders paid after the notice."""
+    """Announce new terms, all of them. They hold for orders paid after the notice."""
     given = _terms(ship, complete, returns, holdback_bp, commission_bp, arbiter)
     return {"shop": shop, **given}
 
@@ -155,7 +154,7 @@ def dispatch(
     carrier: Annotated[str, typer.Option(help="The listed carrier, which signs too: an address.")],
     reference: Reference = "",
 ) -> dict[str, Any]:
-    """As the shop: the goods were dispatched, and the carrier says so too."""
+    """As the shop: the goods were dispatched, as the carrier says too."""
     return {"order": order, "reference": reference, "carrier": carrier}
 
 

@@ -36,7 +36,7 @@ def create(
     wait_s: Annotated[float, typer.Option("--wait", help="Seconds, for a running node.")] = 600.0,
     json: JsonFlag = False,
 ) -> None:
-    """Make a snapshot of the head; a node that runs on this home makes it and goes on."""
+    """Make a snapshot of the head. A node that runs on this home makes it and goes on."""
     from mgsnode.base.errors import Locked, MgsError
     from mgsnode.home import Home
     from state.store import Store
@@ -67,7 +67,7 @@ def list_(home: HomeDir, json: JsonFlag = False) -> None:
 def verify(
     home: HomeDir, height: Height = 0, folder: Folder = None, json: JsonFlag = False
 ) -> None:
-    """Check every item against the certified header; exit code 5 names the first that is wrong."""
+    """Check every item against the certified header. Exit code 5 names the first that is wrong."""
     from mgsnode.home import load_home_genesis
     from mgsnode.snapshots import verify_folder
 

@@ -46,7 +46,7 @@ def rewards(
     rpc: RpcUrl = RPC_DEFAULT,
     json: JsonFlag = False,
 ) -> None:
-    """What an account earned: by period, or of one period by role and order."""
+    """What an account earned in each period. Or in one of them, by role and order."""
     if period is None:
         _ask("reward_list", rpc, as_json=json, account=account)
     else:
@@ -83,7 +83,7 @@ def bond(amount: Tokens) -> dict[str, Any]:
 
 @sends("token_unbond")
 def unbond(amount: Tokens) -> dict[str, Any]:
-    """Let a part of a gateway's bond begin its way back, as its operator."""
+    """Let a part of a gateway's bond begin its way back. As its operator."""
     return {"amount": micro(amount)}
 
 

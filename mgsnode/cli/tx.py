@@ -159,7 +159,7 @@ def wait(
     rpc: RpcUrl = RPC_DEFAULT,
     json: JsonFlag = False,
 ) -> None:
-    """Wait until a transaction is decided; exit code 1 where it is not committed."""
+    """Wait until a transaction is decided. Exit code 1 where it is not committed."""
     import asyncio
 
     from mgsnode.client import Client

@@ -294,8 +294,8 @@ METHODS: Final = (
     ),
     Method(
         name="referral_list",
-        summary="Referred sales from payment on, all or of a distributor, a shop or an order: parties, "
-        "depth, promise, rows.",
+        summary="Referred sales from payment on, all or of a distributor, a shop or an order: "
+        "parties, depth, promise, rows.",
         params=_SalesParams,
         result=page(_SALE),
         run=_sales,

@@ -11,15 +11,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import typer
 
 from mgsnode import keystore
 from mgsnode.base.errors import ConfigError, Corrupt, Locked, MgsError, Rejected
 from mgsnode.base.transaction import EXPIRED
 from mgsnode.cli.common import hash_hex, micro
-from mgsnode.cli.main import exit_code_of, main, sentence_of
+from mgsnode.cli.main import exit_code_of, main, make_app, sentence_of
 from mgsnode.cli.query import _params, query
 from mgsnode.devnet import dev_genesis, dev_key
 from mgsnode.genesis import genesis_text
+from rpc.methods import all_methods
+from rpc.openrpc import openrpc_bytes
 
 HELP_S_MAX = 0.3
 
@@ -57,6 +60,47 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_
         return Answer(int(caught.value.code or 0), out, err)
 
     return call
+
+
+def test_digits_are_text_where_the_method_takes_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    api = json.loads(openrpc_bytes(all_methods()))
+
+    def call(_url: str, method: str, params: object = None) -> dict[str, object]:
+        if method == "rpc.discover":
+            return api
+        asked.append(params)
+        return {"height": 7}
+
+    monkeypatch.setattr("mgsnode.client.call_once", call)
+    shop = "ab" * 32
+    query("order_split", [f"shop={shop}", "total=12500000"], rpc="http://x", json=True)
+    query("chain_block", ["height=3"], rpc="http://x", json=True)
+    query("offer_list", [f"demand={shop}", "limit=2", "cursor=12"], rpc="http://x", json=True)
+    query("gateway_get", ["gateway=007"], rpc="http://x", json=True)
+    assert asked == [
+        {"shop": shop, "total": "12500000"},
+        {"height": 3},
+        {"demand": shop, "limit": 2, "cursor": "12"},
+        {"gateway": "007"},
+    ]
+
+
+def test_no_command_of_a_list_is_cut_off_in_the_middle() -> None:
+    def cut(command: Any, path: str) -> list[str]:
+        if not hasattr(command, "commands"):
+            return []
+        room = 80 - len("  ") * 3 - max(map(len, command.commands))
+        return [
+            found
+            for name, one in command.commands.items()
+            for found in [
+                *([f"{path} {name}"] if one.get_short_help_str(room).endswith("...") else []),
+                *cut(one, f"{path} {name}"),
+            ]
+        ]
+
+    assert cut(typer.main.get_command(make_app()), "mgsnode") == []
 
 
 def test_help_answers_within_its_time() -> None:

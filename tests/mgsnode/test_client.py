@@ -58,7 +58,34 @@ async def test_a_batch_answers_in_the_order_of_its_calls() -> None:
     assert (first, third) == (1, 2)
     assert isinstance(second, RpcFailure)
     assert (second.code, second.data["height"]) == (-32001, 9)
-    assert str(second) == "Not found: reason NO_BLOCK, height 9"
+    assert str(second) == "Not found (NO_BLOCK): height 9"
+
+
+@pytest.mark.parametrize(
+    ("message", "data", "sentence"),
+    [
+        ("Not found", {"what": "order", "reason": "NOT_FOUND", "code": -32001}, "Not found: order"),
+        (
+            "Invalid params",
+            {"field": "total", "problem": "is missing", "reason": "INVALID_PARAMS", "code": -32602},
+            "Invalid params: total: is missing",
+        ),
+        (
+            "Refused",
+            {"field": "outputs[0].to", "why": "not an address", "reason": "BAD_FIELD", "code": 10},
+            "Refused (BAD_FIELD): outputs[0].to: not an address",
+        ),
+        ("Refused", {"next": 9, "reason": "BAD_NONCE", "code": 4}, "Refused (BAD_NONCE): next 9"),
+        (
+            "Limit exceeded",
+            {"why": "it is full", "retry_after_ms": 1000, "reason": "BUSY", "code": -32005},
+            "Limit exceeded (BUSY): it is full (retry_after_ms 1000)",
+        ),
+        ("Internal error", None, "Internal error"),
+    ],
+)
+def test_an_error_reads_as_what_is_wrong_and_where(message: str, data: Any, sentence: str) -> None:
+    assert str(RpcFailure(-32000, message, data)) == sentence
 
 
 async def test_a_payment_is_built_checked_signed_and_sent() -> None:

@@ -45,6 +45,7 @@ cors_origins = ["https://a.example"]
     [
         ("[rpc]\nprot = 1", "unknown key rpc.prot; did you mean rpc.port?"),
         ("[rcp]\nport = 1", "unknown key rcp; did you mean rpc?"),
+        ("[verify]\nrcp = 1", "unknown key verify.rcp; verify has workers"),
         ("port = 1", "unknown key port; did you mean p2p.port?"),
         ("p2p = 1", "p2p is a section"),
         ("[rpc]\nport = '1'", "rpc.port: input should be a valid integer"),
