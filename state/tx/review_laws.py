@@ -9,7 +9,6 @@ from state.draft import Reader
 from state.tx.opinions import AUTHOR, ENTRY, NO_AUTHOR, REVIEW, WORDS
 from state.tx.orders import CANCELLED, ORDER, PAID
 from state.tx.ratings import PRAISE_FROM, RATING
-from state.tx.reviewing import LINES_KEPT
 
 
 def check_reviews(reader: Reader) -> str | None:
@@ -49,7 +48,8 @@ def check_reviews(reader: Reader) -> str | None:
 def _check_waiting(reader: Reader) -> str | None:
     """What waits for an order's end is a review of it, and an order keeps no more than it needs."""
     for order_id, order in reader.items(ORDER):
-        if order.reviewed.endswith(b"\0") or len(order.waiting) > LINES_KEPT:
+        waiting = dict.fromkeys(line for line, _, _ in order.waiting)
+        if order.reviewed.endswith(b"\0") or len(waiting) < len(order.waiting):
             return f"order {order_id.hex()} keeps more of its reviews than it needs to"
         if not order.review_until_ms and (order.reviewed or order.shipped_ms):
             return f"order {order_id.hex()} does not say until when it can be reviewed"
