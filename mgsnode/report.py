@@ -184,7 +184,7 @@ def _chart(series: Sequence[tuple[str, list[tuple[int, int]]]]) -> str:
             f'<li><i style="background:{colour}"></i>{escape(label.replace("_", " "))}</li>'
         )
     return (
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">{"".join(marks)}</svg>'
+        f'<div><svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">{"".join(marks)}</svg></div>'
         f"<ul>{''.join(legend)}</ul>"
     )
 
@@ -210,7 +210,7 @@ body {{ font: 15px/1.45 system-ui, sans-serif; max-width: 60rem; margin: 2rem au
   padding: 0 1rem }}
 h2 {{ margin: 2.2rem 0 .4rem; font-size: 1.15rem }}
 code {{ overflow-wrap: anywhere }}
-svg {{ width: 100%; height: auto }}
+svg {{ width: 100%; height: auto; min-width: 40rem }}
 svg text {{ font-size: 11px; text-anchor: end; fill: currentColor; opacity: .75 }}
 .grid {{ stroke: currentColor; opacity: .15; fill: none }}
 polyline {{ fill: none; stroke-width: 2; stroke-linejoin: round }}

@@ -22,6 +22,7 @@ from mgsnode.cli.common import (
     show,
     warn,
 )
+from mgsnode.cli.readable import readable
 
 if TYPE_CHECKING:
     from mgsnode.config import Settings
@@ -182,7 +183,8 @@ def status(
     from mgsnode.client import call_once
 
     url = rpc or (_url_of(home) if home is not None else RPC_DEFAULT)
-    show(call_once(url, "node_status"), as_json=json)
+    answer = call_once(url, "node_status")
+    show(answer if json else readable(answer, ()), as_json=json)
 
 
 def _url_of(home: Path) -> str:

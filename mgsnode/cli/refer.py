@@ -20,10 +20,16 @@ from mgsnode.cli.common import (
     micro,
     show,
 )
+from mgsnode.cli.readable import readable
 from mgsnode.cli.sending import sends
 
 _PAGE = 50
 _DAY_MS = 86_400_000
+_SPLIT_SUMS = frozenset(
+    (
+        "total", "fee", "commission", "level_1", "level_2", "holdback", "to_shop",
+    )
+)  # fmt: skip
 Shop = Annotated[str, typer.Argument(help="The shop's id.")]
 Distributor = Annotated[str, typer.Argument(help="The distributor's address.")]
 ShareBp = Annotated[int, typer.Option(help="The share in basis points: 1,000 is a tenth.")]
@@ -116,12 +122,13 @@ def split(
     rpc: RpcUrl = RPC_DEFAULT,
     json: JsonFlag = False,
 ) -> None:
-    """Show who would earn what on an order, before it is paid."""
+    """Show who would earn what on an order, before it is paid. In dollars."""
     from mgsnode.client import call_once
 
     named = {"buyer": buyer, "distributor": distributor}
     params = {"shop": shop, "total": micro(total), **{k: v for k, v in named.items() if v}}
-    show(call_once(rpc, "order_split", params), as_json=json)
+    answer = call_once(rpc, "order_split", params)
+    show(answer if json else readable(answer, _SPLIT_SUMS), as_json=json)
 
 
 def export(

@@ -11,9 +11,21 @@ from typing import Annotated, Any
 import typer
 
 from mgsnode.cli.common import RPC_DEFAULT, JsonFlag, RpcUrl, micro, show
+from mgsnode.cli.readable import readable
 from mgsnode.cli.sending import sends
 
 _DAY_MS = 86_400_000
+_SHOP_SUMS = frozenset(
+    (
+        "paid", "refunded", "final_volume", "referred", "unreferred", "vouched",
+    )
+)  # fmt: skip
+_ORDER_SUMS = frozenset(
+    (
+        "total", "refunded_from_escrow", "to_shop", "fee", "fee_minimum", "commission", "ruled",
+        "held", "unit_price", "refunded",
+    )
+)  # fmt: skip
 ShopId = Annotated[str, typer.Argument(help="The shop: the txid that opened it.")]
 OrderId = Annotated[str, typer.Argument(help="The order: the txid that paid it.")]
 Reference = Annotated[str, typer.Option(help="A tracking number, or a hash in hex.")]
@@ -217,14 +229,21 @@ def rule(
 
 
 def show_shop(shop: ShopId, rpc: RpcUrl = RPC_DEFAULT, json: JsonFlag = False) -> None:
-    """A shop's terms and figures."""
+    """A shop's terms and figures, in dollars."""
     from mgsnode.client import call_once
 
-    show(call_once(rpc, "shop_get", {"shop": shop}), as_json=json)
+    answer = call_once(rpc, "shop_get", {"shop": shop})
+    show(answer if json else readable(answer, _SHOP_SUMS), as_json=json)
 
 
 def show_order(order: OrderId, rpc: RpcUrl = RPC_DEFAULT, json: JsonFlag = False) -> None:
-    """An order with its lines, dispute and what is held of it."""
+    """An order with its lines, dispute and what is held of it. In dollars."""
     from mgsnode.client import call_once
 
-    show(call_once(rpc, "order_get", {"order": order}), as_json=json)
+    answer = call_once(rpc, "order_get", {"order": order})
+    if not json:
+        answer = readable(answer, _ORDER_SUMS)
+        answer["items"] = [
+            {"line": number, **line} for number, line in enumerate(answer.pop("lines"))
+        ]
+    show(answer, as_json=json)

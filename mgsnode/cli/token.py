@@ -17,9 +17,17 @@ from mgsnode.cli.common import (
     show,
 )
 from mgsnode.cli.everyday import Payee
+from mgsnode.cli.readable import readable
 from mgsnode.cli.sending import sends
 
 Tokens = Annotated[str, typer.Argument(help="Tokens, such as 12.5.")]
+_SUMS = frozenset(
+    (
+        "supply", "pool", "reserved", "unvested", "balances", "bonded", "unbonding", "total",
+        "left", "vesting", "fees", "offer", "claims", "reviews", "claimed", "parts", "earned",
+        "claimable", "debt", "voice", "fee", "amount",
+    )
+)  # fmt: skip
 Account = Annotated[str, typer.Argument(help="Whose: an address.")]
 
 
@@ -90,4 +98,5 @@ def unbond(amount: Tokens) -> dict[str, Any]:
 def _ask(method: str, rpc: str, /, *, as_json: bool, **params: Any) -> None:
     from mgsnode.client import call_once
 
-    show(call_once(rpc, method, params), as_json=as_json)
+    answer = call_once(rpc, method, params)
+    show(answer if as_json else readable(answer, _SUMS), as_json=as_json)

@@ -96,6 +96,8 @@ async def test_pages_for_machines_and_people(door: str, http: aiohttp.ClientSess
     assert (await (await http.get(door + "/openrpc.json")).json())["openrpc"] == "1.3.2"
     page = await (await http.get(door + "/")).text()
     assert "<script>" not in page
+    assert "<td>false</td>" in page and "False" not in page
+    assert " UTC)</td>" in page and "color-scheme: light dark" in page
     assert (await http.get(door + "/nothing")).status == 404
     assert (await http.put(door + "/", data=b"x")).status == 405
     assert (await http.get(door + "/ws")).status == 426
