@@ -144,39 +144,42 @@ def check_memo(reader: Reader, to: bytes, memo: str) -> None:
         raise Rejected(MEMO_MISSING, to=to.hex())
 
 
-def any_has_links(reader: Reader, *accounts: bytes) -> bool:
-    """Whether one of them has had another key or a recruiter; costs a look at each account."""
-    flags = 0
+def _with_links(reader: Reader, *accounts: bytes) -> list[bytes]:
+    """Those of them that have had another key or a recruiter; costs a look at each account."""
+    found = []
     for address in accounts:
         account = reader.get(ACCOUNT, address)
-        if account is not None:
-            flags |= account.flags
-    return flags & HAS_LINKS > 0
+        if account is not None and account.flags & HAS_LINKS:
+            found.append(address)
+    return found
 
 
 def is_linked(reader: Reader, one: bytes, *others: bytes) -> bool:
     """Whether the account shares a key with one of the others, ever did, or one of the two
     recruited the other (ground rule 9). An account is linked to itself.
     """
-    if not any_has_links(reader, one, *others):
-        return one in others
-    return any(any_linked(reader, one, other) for other in others)
+    if one in others:
+        return True
+    having = _with_links(reader, one, *others)
+    if not having:
+        return False
+    asked = others if one in having else [other for other in others if other in having]
+    return any(any_linked(reader, one, other) for other in asked)
 
 
 def any_linked(reader: Reader, *accounts: bytes) -> bool:
-    """Whether any two of them are linked; reads each one once, and most only their accounts."""
+    """Whether any two of them are linked; reads each one once, and of most only the account."""
     seen = dict.fromkeys(accounts)  # an address is the hash of its first key
     if len(seen) < len(accounts):
         return True
-    if not any_has_links(reader, *accounts):
-        return False
-    for address in accounts:
+    having = _with_links(reader, *accounts)
+    for address in having:
         ever = reader.get(KEYS_EVER, address)
         for key_hash in ever.hashes if ever else ():
             if key_hash in seen:
                 return True
             seen[key_hash] = None
-    for address in accounts:
+    for address in having:
         recruited = reader.get(RECRUITED, address)
         for by in recruited.by if recruited else ():
             if by in accounts:

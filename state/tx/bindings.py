@@ -144,8 +144,9 @@ def has_joined(reader: Reader, distributor: bytes, shop_id: bytes) -> bool:
     return reader.get(PARTNER, (distributor, shop_id)) is not None
 
 
-def _agreement_of(reader: Reader, distributor: bytes, shop_id: bytes) -> Agreement | None:
-    partner = reader.get(PARTNER, (distributor, shop_id))
+def _agreement_of(
+    reader: Reader, partner: Partner | None, distributor: bytes, shop_id: bytes
+) -> Agreement | None:
     if partner is None or not partner.agreed:
         return None
     return reader.get(AGREEMENT, (distributor, shop_id))
@@ -153,9 +154,12 @@ def _agreement_of(reader: Reader, distributor: bytes, shop_id: bytes) -> Agreeme
 
 def share_of(reader: Reader, distributor: bytes, shop_id: bytes, now_ms: int) -> int:
     """The share in basis points of a binding made now: as agreed, else as the shop's terms say."""
-    agreement = _agreement_of(reader, distributor, shop_id)
-    if agreement is not None:
-        return agreement.share_at(now_ms)
+    partner = reader.get(PARTNER, (distributor, shop_id))
+    agreement = _agreement_of(reader, partner, distributor, shop_id)
+    return agreement.share_at(now_ms) if agreement else _share_at_shop(reader, shop_id)
+
+
+def _share_at_shop(reader: Reader, shop_id: bytes) -> int:
     shop = reader.get(SHOP, shop_id)
     return terms_now(reader, shop).commission_bp if shop else 0
 
@@ -173,13 +177,20 @@ def are_unlinked(reader: Reader, buyer: bytes, owner: bytes, distributor: bytes)
 
 def foresee(reader: Reader, distributor: bytes, shop_id: bytes, now_ms: int) -> Binding:
     """The binding that a buyer would make now; the distributor has joined."""
-    agreement = _agreement_of(reader, distributor, shop_id)
+    partner = reader.get(PARTNER, (distributor, shop_id))
+    return _foresee(reader, partner, distributor, shop_id, now_ms)
+
+
+def _foresee(
+    reader: Reader, partner: Partner | None, distributor: bytes, shop_id: bytes, now_ms: int
+) -> Binding:
+    agreement = _agreement_of(reader, partner, distributor, shop_id)
     if agreement is not None:
-        campaign = agreement.campaign
+        campaign, share_bp = agreement.campaign, agreement.share_at(now_ms)
     else:
         campaign = program_of(reader, shop_id).campaign_at(now_ms)
+        share_bp = _share_at_shop(reader, shop_id)
     until_ms = now_ms + campaign_of(reader, campaign).binding_ms
-    share_bp = share_of(reader, distributor, shop_id, now_ms)
     return Binding(distributor, share_bp, campaign, now_ms, until_ms)
 
 
@@ -213,7 +224,7 @@ def _applying(
     partner = reader.get(PARTNER, (distributor, shop_id)) if distributor else None
     if partner is None or not are_unlinked(reader, buyer, owner, distributor):
         return None
-    return binding or foresee(reader, distributor, shop_id, now_ms), partner
+    return binding or _foresee(reader, partner, distributor, shop_id, now_ms), partner
 
 
 def bind(ctx: Context, buyer: bytes, shop_id: bytes, binding: Binding) -> None:

@@ -361,8 +361,11 @@ def _reverse(ctx: Context, order_id: bytes, order: Order, sale: Sale, amount: in
     for distributor, depth, back in parts:
         if back:
             partner = partner_of(ctx.draft, distributor, order.shop)
-            owed = partner.owed + back
-            changed = partner._replace(reversed=partner.reversed + back, owed=owed)
+            joined_ms, recruiter, agreed, promise, accrued, taken_back, paid, owed = partner
+            owed += back
+            changed = Partner(
+                joined_ms, recruiter, agreed, promise, accrued, taken_back + back, paid, owed
+            )
             ctx.draft.put(PARTNER, (distributor, order.shop), changed)
             row = Row(distributor, depth, -back, 0, owed, kept, ctx.time_ms)
             _write_row(ctx, order_id, order.shop, rows, row)
@@ -370,7 +373,7 @@ def _reverse(ctx: Context, order_id: bytes, order: Order, sale: Sale, amount: in
             rows += 1
     _use(ctx, sale, after - before)
     if rows != sale.rows:
-        ctx.draft.put(SALE, order_id, sale._replace(rows=rows))
+        ctx.draft.put(SALE, order_id, Sale(*sale[:-1], rows))
     if sale.counted:
         in_window = sale.due_ms > 0
         count_refund(ctx, sale.distributor, order.buyer, amount, kept, in_window=in_window)

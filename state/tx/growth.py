@@ -65,6 +65,16 @@ class Growth(NamedTuple):
     gross: int  # what was paid in for the sales that closed
     refunded: int  # of that
 
+    def with_more(self, **more: int) -> Growth:
+        """The same with `more` of some fields."""
+        values = list(self)
+        for name, by in more.items():
+            values[_PLACE[name]] += by
+        return Growth._make(values)
+
+
+_PLACE: Final = {name: place for place, name in enumerate(Growth._fields)}
+
 
 class Regular(NamedTuple):
     """What a buyer bought through a distributor in the window, under (distributor, buyer)."""
@@ -89,19 +99,18 @@ def counted(volume: int) -> tuple[int, int]:
     return int(volume >= BUYER_FROM), min(volume, BUYER_VOLUME_MAX)
 
 
-def _add_volume(ctx: Context, growth: Growth, distributor: bytes, buyer: bytes, by: int) -> Growth:
-    """Change what the buyer bought in the window; a negative `by` takes."""
+def _add_volume(ctx: Context, distributor: bytes, buyer: bytes, by: int) -> tuple[bool, int, int]:
+    """Change what the buyer bought in the window; a negative `by` takes.
+
+    Returns (whether it is a new buyer, buyers more, counted volume more).
+    """
     regular = ctx.draft.get(REGULAR, (distributor, buyer))
     before = regular.volume if regular else 0
     if regular is None or by:
         ctx.draft.put(REGULAR, (distributor, buyer), Regular(before + by))
     buyers_before, volume_before = counted(before)
     buyers, volume = counted(before + by)
-    return growth._replace(
-        buyers_ever=growth.buyers_ever + (regular is None),
-        buyers=growth.buyers + buyers - buyers_before,
-        volume=growth.volume + volume - volume_before,
-    )
+    return regular is None, buyers - buyers_before, volume - volume_before
 
 
 def count_sale(
@@ -123,18 +132,18 @@ def count_sale(
     if ever > INT_MAX:
         return 0
     now_ms = ctx.now(FAMILY_NUMBER)
-    if kept:
-        growth = _add_volume(ctx, growth, distributor, buyer, kept)
-        growth = growth._replace(
-            first_final_ms=growth.first_final_ms or now_ms,
-            orders=growth.orders + 1,
-        )
-    after = growth._replace(
-        orders_ever=growth.orders_ever + is_final,
-        volume_ever=growth.volume_ever + kept,
-        refunded_ever=growth.refunded_ever + gross - kept,
-        gross=growth.gross + gross,
-        refunded=growth.refunded + gross - kept,
+    is_new, buyers, volume = _add_volume(ctx, distributor, buyer, kept) if kept else (False, 0, 0)
+    after = growth.with_more(
+        first_final_ms=now_ms if kept and not growth.first_final_ms else 0,
+        orders_ever=is_final,
+        buyers_ever=is_new,
+        volume_ever=kept,
+        refunded_ever=gross - kept,
+        orders=kept > 0,
+        buyers=buyers,
+        volume=volume,
+        gross=gross,
+        refunded=gross - kept,
     )
     ctx.draft.put(GROWTH, distributor, after)
     ctx.schedule(now_ms + WINDOW_MS, order_id, FAMILY_NUMBER)
@@ -147,25 +156,32 @@ def count_refund(
     """After final `amount` more was given back, `kept` still stands."""
     growth = growth_of(ctx.draft, distributor)
     if in_window:
-        growth = _add_volume(ctx, growth, distributor, buyer, -amount)
-        growth = growth._replace(
-            orders=growth.orders - (kept == 0), refunded=growth.refunded + amount
+        is_new, buyers, volume = _add_volume(ctx, distributor, buyer, -amount)
+        after = growth.with_more(
+            buyers_ever=is_new,
+            volume_ever=-amount,
+            refunded_ever=amount,
+            orders=-(kept == 0),
+            buyers=buyers,
+            volume=volume,
+            refunded=amount,
         )
-    after = growth._replace(
-        volume_ever=growth.volume_ever - amount, refunded_ever=growth.refunded_ever + amount
-    )
+    else:
+        after = growth.with_more(volume_ever=-amount, refunded_ever=amount)
     ctx.draft.put(GROWTH, distributor, after)
 
 
 def drop_sale(ctx: Context, distributor: bytes, buyer: bytes, gross: int, kept: int) -> None:
     """A sale is 360 days old: the window forgets it as it stands now."""
     growth = growth_of(ctx.draft, distributor)
-    if kept:
-        growth = _add_volume(ctx, growth, distributor, buyer, -kept)
-    after = growth._replace(
-        orders=growth.orders - (kept > 0),
-        gross=growth.gross - gross,
-        refunded=growth.refunded - (gross - kept),
+    is_new, buyers, volume = _add_volume(ctx, distributor, buyer, -kept) if kept else (False, 0, 0)
+    after = growth.with_more(
+        buyers_ever=is_new,
+        orders=-(kept > 0),
+        buyers=buyers,
+        volume=volume,
+        gross=-gross,
+        refunded=kept - gross,
     )
     ctx.draft.put(GROWTH, distributor, after)
 

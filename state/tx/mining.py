@@ -104,9 +104,7 @@ def _owner_of(reader: Reader, order: Order) -> bytes:
 
 
 def _add_to_period(ctx: Context, period: int, **more: int) -> None:
-    mining = mining_of(ctx.draft, period)
-    changed = {name: getattr(mining, name) + by for name, by in more.items()}
-    ctx.draft.put(MINING, period, mining._replace(**changed))
+    ctx.draft.put(MINING, period, mining_of(ctx.draft, period).with_more(**more))
 
 
 def lead(ctx: Context, order_id: bytes, author: bytes) -> int:
@@ -138,7 +136,7 @@ def on_final(ctx: Context, order_id: bytes) -> None:
         return
     share = share_ppm(ctx.draft, to, order.buyer, order.total - order.refunded)
     changed = mined._replace(distributor=(to,), share_ppm=share)
-    fees = _fees_of(changed)["distributor"]
+    fees = _distributed(changed)
     ctx.draft.put(MINED, order_id, changed)
     _add_to_period(ctx, mined.period, distributed=fees)
     change_earned(ctx, to, mined.period, distributor=fees)
@@ -210,6 +208,11 @@ def pay_reviewer(ctx: Context, order_id: bytes, line: int, to: bytes, rep_bps: i
     return amount
 
 
+def _distributed(mined: Mined) -> int:
+    """The fee times the distributor's share, 0 where nobody brought the sale."""
+    return mined.fee * mined.share_ppm // MICRO
+
+
 def _reviewed_fee(mined: Mined, total: int) -> int:
     return mined.fee * mined.reviewed // (total * BPS)
 
@@ -224,11 +227,10 @@ def parts_of_order(
     """
     order = reader.get(ORDER, order_id)
     assert order is not None, "what counts is an order"
-    fees = _fees_of(mined)
     yield "buyer", order.buyer, part_of(rates, mined.fee, BUYER_BPS)
     yield "shop", _owner_of(reader, order), part_of(rates, mined.fee, SHOP_BPS)
     for distributor in mined.distributor:
-        yield "distributor", distributor, part_of(rates, fees["distributor"], DISTRIBUTOR_BPS)
+        yield "distributor", distributor, part_of(rates, _distributed(mined), DISTRIBUTOR_BPS)
     if mined.reviewed:
         reviewed = _reviewed_fee(mined, order.total)
         yield "reviewer", order.buyer, part_of(rates, reviewed, REVIEWER_BPS)
@@ -239,34 +241,23 @@ def parts_of_order(
 # A sale is undone -----------------------------------------------------------------------------
 
 
-def _fees_of(mined: Mined) -> dict[str, int]:
-    """What a sale adds to its period, but for reviews."""
-    return {
-        "fees": mined.fee,
-        "distributed": mined.fee * mined.share_ppm // MICRO,
-        "distributor": mined.fee * mined.share_ppm // MICRO,
-        "led": mined.fee if mined.leader else 0,
-    }
-
-
 def on_refunded(ctx: Context, order_id: bytes, order: Order) -> None:
     """After final, everybody gives back share(before) - share(after)."""
     mined = ctx.draft.get(MINED, order_id)
     if mined is None:
         return
-    changed = mined._replace(fee=min(mined.fee, fee_for_mining(order)))
-    if changed.fee == mined.fee:
+    fee = min(0, fee_for_mining(order) - mined.fee)  # by so much it changes
+    if not fee:
         return
-    ctx.draft.put(MINED, order_id, changed)
-    was, now = _fees_of(mined), _fees_of(changed)
-    less = {name: now[name] - was[name] for name in was}
-    reviewed = _reviewed_fee(changed, order.total) - _reviewed_fee(mined, order.total)
     period = mined.period
+    changed = mined._replace(fee=mined.fee + fee)
+    ctx.draft.put(MINED, order_id, changed)
+    distributed = _distributed(changed) - _distributed(mined)
+    reviewed = _reviewed_fee(changed, order.total) - _reviewed_fee(mined, order.total)
+    led = fee if mined.leader else 0
     is_closed = mining_of(ctx.draft, period).is_closed
     if not is_closed:
-        sums = {name: less[name] for name in ("fees", "distributed", "led")}
-        _add_to_period(ctx, period, reviewed=reviewed, **sums)
-    fee, led = less["fees"], less["led"]
+        _add_to_period(ctx, period, fees=fee, distributed=distributed, reviewed=reviewed, led=led)
     before, after = change_earned(
         ctx, order.buyer, period, buyer=fee, reviewer=reviewed, led_out=led
     )
@@ -274,7 +265,7 @@ def on_refunded(ctx: Context, order_id: bytes, order: Order) -> None:
         regrant(ctx, order.buyer, period, before, after)
     change_earned(ctx, _owner_of(ctx.draft, order), period, shop=fee)
     for distributor in mined.distributor:
-        change_earned(ctx, distributor, period, distributor=less["distributor"])
+        change_earned(ctx, distributor, period, distributor=distributed)
     for leader in mined.leader:
         change_earned(ctx, leader, period, led=led)
 

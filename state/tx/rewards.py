@@ -57,6 +57,16 @@ class Mining(NamedTuple):
         """Whether its rates are fixed."""
         return self.claim_until_ms > 0
 
+    def with_more(self, **more: int) -> Mining:
+        """The same with `more` of some fields."""
+        values = list(self)
+        for name, by in more.items():
+            values[_PLACE_OF_SUM[name]] += by
+        return Mining._make(values)
+
+
+_PLACE_OF_SUM: Final = {name: place for place, name in enumerate(Mining._fields)}
+
 
 class Mined(NamedTuple):
     """A final order that counts for mining."""
