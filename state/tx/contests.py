@@ -73,16 +73,15 @@ def apply_redeem_rule(ctx: Context, fields: Fields) -> None:
         raise Rejected(RULER_NOT_LISTED)
     redemption = open_redemption(ctx, rid, CONTESTED)
     operator = operator_of(ctx.draft, redemption)
-    for party in (redemption.holder, operator):
-        if is_linked(ctx.draft, ctx.sender, party):
-            raise Rejected(RULER_LINKED)
+    if is_linked(ctx.draft, ctx.sender, redemption.holder, operator):
+        raise Rejected(RULER_LINKED)
     contest = ctx.draft.get(CONTEST, rid)
     assert contest is not None, "what is contested has a contest"
-    if any(is_linked(ctx.draft, ctx.sender, voter) for voter, _ in contest.votes):
+    if is_linked(ctx.draft, ctx.sender, *(voter for voter, _ in contest.votes)):
         raise Rejected(ALREADY_RULED)
     # From here on nothing can fail.
     votes = (*contest.votes, (ctx.sender, is_for_holder))
-    ctx.draft.put(CONTEST, rid, contest._replace(votes=votes))
+    ctx.draft.put(CONTEST, rid, Contest(contest.reason, contest.needed, votes))
     ctx.emit("redemption_ruled", rid, ctx.sender, is_for_holder)
     equal = [voter for voter, voted in votes if voted == is_for_holder]
     if sum(is_listed(ctx.draft, ATTESTOR, voter) for voter in equal) < contest.needed:

@@ -178,23 +178,23 @@ def fail(ctx: Context, rid: bytes, row: Redemption) -> None:
     """The gateway failed its holder: it loses a part of its bond, and may have earned a strike."""
     name, period = row.gateway, period_of(ctx.draft).number
     liable = liable_bond(ctx.draft, name)
-    strikes = strikes_of(ctx.draft, name)
-    if strikes.period != period:
-        strikes = Strikes(strikes.number, period, liable, 0, 0, struck=False)
+    number, in_period, bond, cut_before, failed, struck = strikes_of(ctx.draft, name)
+    if in_period != period:
+        bond, cut_before, failed, struck = liable, 0, 0, False
     is_own = is_linked(ctx.draft, row.holder, operator_of(ctx.draft, row))
     share_bps, full = ctx.params["strike_bond_bps"], ctx.params["strike_full"]
-    share = strikes.bond * share_bps * min(row.amount, full) // (_BPS * full)
-    left = strikes.bond * share_bps // _BPS - strikes.cut
+    share = bond * share_bps * min(row.amount, full) // (_BPS * full)
+    left = bond * share_bps // _BPS - cut_before
     cut = max(0, min(share, left, liable))
     slash_bond(ctx, name, cut, owner_of(ctx.draft, row), 0 if is_own else cut // 2)
-    failed = strikes.failed + (0 if is_own else row.amount)
-    strikes = strikes._replace(cut=strikes.cut + cut, failed=failed)
-    if not strikes.struck and failed >= ctx.params["strike_minimum"]:
-        strikes = strikes._replace(number=strikes.number + 1, struck=True)
-        ctx.emit("gateway_struck", name, rid, strikes.number)
-        if strikes.number >= ctx.params["strike_limit"]:
+    failed += 0 if is_own else row.amount
+    if not struck and failed >= ctx.params["strike_minimum"]:
+        number, struck = number + 1, True
+        ctx.emit("gateway_struck", name, rid, number)
+        if number >= ctx.params["strike_limit"]:
             stop_issuing(ctx, name, STRIKES_STOP)
-    ctx.draft.put(STRIKES, name, strikes)
+    after = Strikes(number, period, bond, cut_before + cut, failed, struck)
+    ctx.draft.put(STRIKES, name, after)
 
 
 def check_tallies(

@@ -58,7 +58,7 @@ from state.tx.positions import (
     position_of,
     use_reference,
 )
-from state.tx.seats import active_of, suspend_now
+from state.tx.seats import others_active, suspend_now
 from state.tx.tokens import liable_bond, slash_bond
 
 UNKNOWN_OBLIGATION: Final = (1_101, "UNKNOWN_OBLIGATION")
@@ -230,7 +230,7 @@ def _lapse(ctx: Context, oid: bytes, row: Obligation) -> None:
     ctx.emit("obligation_lapsed", oid, name, row.creditor, row.amount, cut)
     stop_issuing(ctx, name, DEFAULTED)
     gateway = _gateway(ctx, name)
-    if gateway.status == ACTIVE and active_of(ctx.draft) != [name]:  # somebody has to govern
+    if gateway.status == ACTIVE and others_active(ctx.draft, name):  # somebody has to govern
         suspend_now(ctx, name, gateway, oid)
     for side in (name, row.creditor):
         look_at_leaving(ctx, side)
@@ -335,12 +335,14 @@ def apply_rule(ctx: Context, fields: Fields) -> None:
     if not is_listed(ctx.draft, ATTESTOR, ctx.sender):
         raise Rejected(NOT_ATTESTOR)
     row = _obligation(ctx, oid, CONTESTED)
-    for name in (row.debtor, row.creditor):
-        if is_linked(ctx.draft, ctx.sender, _gateway(ctx, name).operator):
-            raise Rejected(ATTESTOR_LINKED, gateway=name)
-    for other, _ in row.rulings:
-        if other != ctx.sender and is_linked(ctx.draft, ctx.sender, other):
-            raise Rejected(ATTESTOR_LINKED)
+    sides = {name: _gateway(ctx, name).operator for name in (row.debtor, row.creditor)}
+    others = [other for other, _ in row.rulings if other != ctx.sender]
+    # Asked once for all of them: hardly ever is anybody linked, and the sender is read once so.
+    if is_linked(ctx.draft, ctx.sender, *sides.values(), *others):
+        for name, operator in sides.items():
+            if is_linked(ctx.draft, ctx.sender, operator):
+                raise Rejected(ATTESTOR_LINKED, gateway=name)
+        raise Rejected(ATTESTOR_LINKED)
     # From here on nothing can fail.
     rulings = {**dict(row.rulings), ctx.sender: for_creditor}
     row = row._replace(rulings=tuple(sorted(rulings.items())))

@@ -207,8 +207,18 @@ def parts_of(rates: Mining, earned: Earned) -> dict[str, int]:
 
 
 def entitled(rates: Mining, earned: Earned) -> int:
-    """All that an account earned in a period, claimed or not."""
-    return sum(parts_of(rates, earned).values())
+    """All that an account earned in a period, claimed or not: the sum of `parts_of`."""
+    buyer, shop, distributor, reviewer, led, _, voice, _ = earned
+    total = voice
+    for fees, role_bps in (
+        (buyer, BUYER_BPS),
+        (shop, SHOP_BPS),
+        (distributor, DISTRIBUTOR_BPS),
+        (reviewer, REVIEWER_BPS),
+    ):
+        if fees:  # most accounts have one role
+            total += part_of(rates, fees, role_bps)
+    return total + led_part_of(rates, led) if led else total
 
 
 def claimable(rates: Mining, earned: Earned) -> int:
@@ -253,15 +263,17 @@ def change_earned(ctx: Context, account: bytes, period: int, **more: int) -> tup
 def _settle(
     ctx: Context, account: bytes, period: int, mining: Mining, before: Earned, after: Earned
 ) -> Earned:
-    less = claimable(mining, before) - claimable(mining, after)
-    if less > 0 and ctx.now(TOKEN_FAMILY) < mining.claim_until_ms:
-        mining = mining._replace(claims=mining.claims - less)
-        ctx.draft.put(MINING, period, mining)
+    entitled_now = entitled(mining, after)
+    less = claimable(mining, before) - max(0, entitled_now - after.claimed)
+    if less <= 0 or ctx.now(TOKEN_FAMILY) >= mining.claim_until_ms:
+        less = 0  # it can claim no less, or nothing any more
+    too_much = max(0, after.claimed - entitled_now)
+    if less or too_much:
+        ctx.draft.put(MINING, period, mining.with_more(claims=-less, claimed=-too_much))
+    if less:
         add_token_totals(ctx, reserved=-less, pool=less)
-    too_much = after.claimed - entitled(mining, after)
-    if too_much <= 0:
+    if not too_much:
         return after
-    ctx.draft.put(MINING, period, mining._replace(claimed=mining.claimed - too_much))
     owed = debt_of(ctx.draft, account) + too_much
     ctx.draft.put(DEBT, account, Debt(owed))
     ctx.involve(account)

@@ -78,6 +78,11 @@ def active_of(reader: Reader) -> list[str]:
     return [name for name, row in reader.items(GATEWAY) if row.status == ACTIVE]
 
 
+def others_active(reader: Reader, name: str) -> bool:
+    """Whether another gateway than this one may propose and vote."""
+    return any(row.status == ACTIVE and other != name for other, row in reader.items(GATEWAY))
+
+
 def seats_min(reader: Reader) -> int:
     """The fewest members that a validator set of this network has."""
     return SEATS_MIN_MAIN if chain_of(reader).network == "main" else SEATS_MIN_TEST

@@ -15,7 +15,7 @@ from mgsnode.base.hashing import digest
 from state.context import Context
 from state.draft import Reader
 from state.table import Table, bytes_key, text_key
-from state.tx.accounts import account_of, put_account
+from state.tx.accounts import Account, account_of, put_account
 from state.tx.gateways import GATEWAY
 
 INSUFFICIENT_TOKENS: Final = (901, "INSUFFICIENT_TOKENS")
@@ -65,6 +65,7 @@ UNBONDING: Final[Table[bytes, Unbonding]] = Table(146, "token/unbonding", Unbond
 # A row stays short; a part beyond these waits together with the one before it, for its own time.
 UNBONDING_PARTS_MAX: Final = 8
 NO_TOKENS: Final = TokenTotals(0, 0, 0, 0, 0, 0, 0)
+_PLACE: Final = {name: place for place, name in enumerate(TokenTotals._fields)}
 
 
 def token_totals_of(reader: Reader) -> TokenTotals:
@@ -81,8 +82,10 @@ def check_tokens(reader: Reader, address: bytes, amount: int) -> None:
 
 def add_token_totals(ctx: Context, **moved: int) -> None:
     """Change totals by name. The sum of all places stays the supply; that is asserted."""
-    totals = token_totals_of(ctx.draft)
-    changed = totals._replace(**{name: getattr(totals, name) + by for name, by in moved.items()})
+    values = list(token_totals_of(ctx.draft))
+    for name, by in moved.items():
+        values[_PLACE[name]] += by
+    changed = TokenTotals._make(values)
     assert min(changed) >= 0, "tokens were not asked for before they were taken"
     assert sum(changed[1:]) == changed.supply, "a micro-MGS stands in exactly one place"
     ctx.draft.put(TOKEN_TOTALS, b"", changed)
@@ -90,9 +93,10 @@ def add_token_totals(ctx: Context, **moved: int) -> None:
 
 def add_tokens(ctx: Context, address: bytes, amount: int) -> None:
     """Change an account's tokens; the caller moves the totals. A negative `amount` takes."""
-    account = account_of(ctx.draft, address)
-    assert account.token + amount >= 0, "tokens were not asked for before they were taken"
-    put_account(ctx, address, account._replace(token=account.token + amount))
+    dollar, token, nonces, keys, threshold, flags = account_of(ctx.draft, address)
+    assert token + amount >= 0, "tokens were not asked for before they were taken"
+    changed = Account(dollar, token + amount, nonces, keys, threshold, flags)
+    put_account(ctx, address, changed)
 
 
 def bond_tokens(ctx: Context, operator: bytes, amount: int) -> None:
