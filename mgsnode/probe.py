@@ -134,7 +134,11 @@ class NodeProbe:
             HealthCheck("peers", connected >= needed, f"{connected} connected, {needed} needed"),
             HealthCheck("vote", not why and replica.may_bind, why),
             HealthCheck("sync", not self._sync.fetching, f"target {self._sync.target}"),
-            HealthCheck("evidence", not self._driver.evidence_found, "see data/evidence.jsonl"),
+            HealthCheck(
+                "evidence",
+                not self._driver.evidence_found,
+                "see data/evidence.jsonl" if self._driver.evidence_found else "",
+            ),
         ]
 
     def ready(self) -> str | None:
