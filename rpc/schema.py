@@ -125,6 +125,12 @@ class PageParams(Params):
     limit: Limit = LIST_LIMIT
 
 
+class ListParams(PageParams):
+    """A list that can also be walked from its newest item to the oldest."""
+
+    newest: bool = False
+
+
 P = TypeVar("P", bound=Params)
 
 

@@ -284,9 +284,18 @@ def read_transaction(rows: Rows, txid: bytes) -> StoredTransaction | None:
     return StoredTransaction(place, block.txs[place.number], read_receipt(rows, place))
 
 
-def read_history(rows: Rows, address: bytes, *, after: Place | None = None) -> Iterator[Place]:
-    """The places of the transactions that touched `address`, oldest first, after `after`."""
+def read_history(
+    rows: Rows, address: bytes, *, after: Place | None = None, newest: bool = False
+) -> Iterator[Place]:
+    """The places of the transactions that touched `address`, oldest first, beyond `after`.
+
+    `newest` walks from the newest to the oldest.
+    """
     prefix = HISTORY + address
-    start = None if after is None else prefix + _place_bytes(after.height, after.number + 1)
-    for key, _ in rows.iterate(prefix=prefix, start=start):
+    start = stop = None
+    if after is not None and newest:
+        stop = prefix + _place_bytes(*after)
+    elif after is not None:
+        start = prefix + _place_bytes(after.height, after.number + 1)
+    for key, _ in rows.iterate(prefix=prefix, start=start, stop=stop, reverse=newest):
         yield _place_of(key[len(prefix) :])

@@ -46,6 +46,7 @@ class _HistoryParams(Params):
     address: Address
     cursor: Cursor | None = None
     limit: Limit = LIST_LIMIT
+    newest: bool = False
 
 
 class _KeyParams(Params):
@@ -90,8 +91,13 @@ def _freeze(view: View, address: bytes) -> dict[str, object] | None:
 async def _history(ctx: Context, params: _HistoryParams) -> object:
     after = None
     if params.cursor is not None:
-        after = chain.Place(*open_cursor("history", params.cursor, int, int))
+        after = chain.Place(*open_cursor(_history_kind(params), params.cursor, int, int))
     return await asyncio.to_thread(_read_history, ctx, params, after)
+
+
+def _history_kind(params: _HistoryParams) -> str:
+    """What a cursor says of the way that the history is walked."""
+    return "history newest" if params.newest else "history"
 
 
 def _read_history(ctx: Context, params: _HistoryParams, after: chain.Place | None) -> object:
@@ -100,9 +106,10 @@ def _read_history(ctx: Context, params: _HistoryParams, after: chain.Place | Non
         cursor = None
         last: tuple[int, int] = (0, 0)
         executed: Executed | None = None
-        for place in chain.read_history(view.rows, params.address, after=after):
+        places = chain.read_history(view.rows, params.address, after=after, newest=params.newest)
+        for place in places:
             if len(items) == params.limit:
-                cursor = make_cursor("history", *last)
+                cursor = make_cursor(_history_kind(params), *last)
                 break
             if executed is None or executed.block.header.height != place.height:
                 executed = executed_at(view, place.height)
@@ -149,7 +156,7 @@ METHODS: Final = (
     ),
     Method(
         name="account_history",
-        summary="What touched an account, oldest first; it only ever grows.",
+        summary="What touched an account, oldest first (or `newest`); it only ever grows.",
         params=_HistoryParams,
         result=page(
             obj(

@@ -24,7 +24,7 @@ from rpc.results import (
     obj,
     page,
 )
-from rpc.schema import Hash32, Name, NoParams, PageParams, Params
+from rpc.schema import Hash32, ListParams, Name, NoParams, Params
 from state.context import live_at
 from state.tx.leaving import CLEARING
 from state.tx.obligations import (
@@ -44,7 +44,7 @@ class _ObligationParams(Params):
     obligation: Hash32
 
 
-class _ObligationsParams(PageParams):
+class _ObligationsParams(ListParams):
     gateway: Name | None = None
     positions: ClassVar[tuple[str, ...]] = ("gateway", "cursor", "limit")
 
@@ -105,7 +105,7 @@ def _window_json(row: Window) -> dict[str, object]:
     }
 
 
-async def _windows(ctx: Context, params: PageParams) -> object:
+async def _windows(ctx: Context, params: ListParams) -> object:
     def show(view: View, wid: bytes) -> dict[str, object]:
         row = view.reader.get(WINDOW, wid)
         assert row is not None, "what is listed is never removed"
@@ -148,7 +148,7 @@ METHODS: Final = (
     Method(
         name="window_list",
         summary="The windows in which something was cleared, oldest first.",
-        params=PageParams,
+        params=ListParams,
         result=page(
             obj(window=INT, made_height=INT, time_ms=TIME_MS, cleared=AMOUNT, obligations=INT)
         ),

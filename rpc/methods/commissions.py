@@ -27,7 +27,16 @@ from rpc.results import (
     obj,
     page,
 )
-from rpc.schema import Address, Amount, Hash32, PageParams, Params, make_cursor, open_cursor
+from rpc.schema import (
+    Address,
+    Amount,
+    Hash32,
+    ListParams,
+    PageParams,
+    Params,
+    make_cursor,
+    open_cursor,
+)
 from state.context import Params as ChainParams
 from state.tx.accounts import is_linked
 from state.tx.bindings import PARTNER, family_now, foresee_for_order
@@ -67,7 +76,7 @@ class _RowsParams(PageParams):
     positions: ClassVar[tuple[str, ...]] = ("distributor", "cursor", "limit")
 
 
-class _SalesParams(PageParams):
+class _SalesParams(ListParams):
     distributor: Address | None = None
     shop: Hash32 | None = None
     order: Hash32 | None = None

@@ -24,7 +24,7 @@ from rpc.results import (
     obj,
     page,
 )
-from rpc.schema import Address, Hash32, PageParams, Params
+from rpc.schema import Address, Hash32, ListParams, Params
 from state.context import live_at
 from state.draft import Reader
 from state.tx.backings import ALL_DEMANDS, BACKINGS_OF, OF_CATEGORY, OF_POSTER
@@ -53,7 +53,7 @@ from state.view import View
 _Slug = Annotated[str, Field(pattern="^[a-z0-9]+(-[a-z0-9]+)*$", max_length=32)]
 
 
-class _PostsParams(PageParams):
+class _PostsParams(ListParams):
     author: Address | None = None
     community: Hash32 | None = None
     positions: ClassVar[tuple[str, ...]] = ("author", "cursor", "limit")
@@ -64,7 +64,7 @@ class _CommunityParams(Params):
     account: Address | None = None
 
 
-class _CommunitiesParams(PageParams):
+class _CommunitiesParams(ListParams):
     account: Address | None = None
     positions: ClassVar[tuple[str, ...]] = ("cursor", "limit")
 
@@ -73,7 +73,7 @@ class _DemandParams(Params):
     demand: Hash32
 
 
-class _DemandsParams(PageParams):
+class _DemandsParams(ListParams):
     category: _Slug | None = None
     poster: Address | None = None
     positions: ClassVar[tuple[str, ...]] = ("category", "cursor", "limit")
@@ -84,12 +84,12 @@ class _OpenParams(Params):
     scene: _Slug | None = None
 
 
-class _OffersParams(PageParams):
+class _OffersParams(ListParams):
     demand: Hash32
     positions: ClassVar[tuple[str, ...]] = ("demand", "cursor", "limit")
 
 
-class _BackerParams(PageParams):
+class _BackerParams(ListParams):
     account: Address
     positions: ClassVar[tuple[str, ...]] = ("account", "cursor", "limit")
 

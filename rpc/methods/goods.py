@@ -24,7 +24,7 @@ from rpc.results import (
     obj,
     page,
 )
-from rpc.schema import Count, Hash32, PageParams, Params
+from rpc.schema import Count, Hash32, ListParams, Params
 from state.proof import proof_json
 from state.table import Table
 from state.tx.batches import BATCH, OF_SHOP, ORIGIN, PASSED_ON, Batch
@@ -36,7 +36,7 @@ class _BatchParams(Params):
     batch: Hash32
 
 
-class _BatchesParams(PageParams):
+class _BatchesParams(ListParams):
     shop: Hash32 | None = None
     parent: Hash32 | None = None
     positions: ClassVar[tuple[str, ...]] = ("shop", "cursor", "limit")

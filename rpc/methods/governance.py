@@ -8,7 +8,7 @@ from rpc.dispatch import Context, Method
 from rpc.errors import not_found
 from rpc.lists import read_page
 from rpc.results import ANY, BOOL, HASH, HEIGHT, INT, TEXT, array, enum, nullable, obj, page
-from rpc.schema import Hash32, PageParams, Params
+from rpc.schema import Hash32, ListParams, Params
 from state.registry import standard_registry
 from state.tx.proposals import (
     DONE,
@@ -56,7 +56,7 @@ async def _proposal(ctx: Context, params: _ProposalParams) -> object:
         }
 
 
-async def _proposals(ctx: Context, params: PageParams) -> object:
+async def _proposals(ctx: Context, params: ListParams) -> object:
     def show(view: View, proposal_id: bytes) -> dict[str, object]:
         row = proposal_of(view.reader, proposal_id)
         assert row is not None, "what is listed is never removed"
@@ -83,7 +83,7 @@ METHODS: Final = (
     Method(
         name="proposal_list",
         summary="All proposals, oldest first.",
-        params=PageParams,
+        params=ListParams,
         result=page(obj(**_PROPOSAL)),
         run=_proposals,
         cost=10,

@@ -23,7 +23,7 @@ from rpc.results import (
     obj,
     page,
 )
-from rpc.schema import Address, Hash32, PageParams, Params
+from rpc.schema import Address, Hash32, ListParams, Params
 from state.context import live_at
 from state.tx.batches import ORDERS_OF_BATCH
 from state.tx.disputes import DISPUTE, OF_ARBITER, Dispute
@@ -56,7 +56,7 @@ class _ShopParams(Params):
     shop: Hash32
 
 
-class _ShopsParams(PageParams):
+class _ShopsParams(ListParams):
     owner: Address | None = None
     positions: ClassVar[tuple[str, ...]] = ("cursor", "limit")
 
@@ -65,7 +65,7 @@ class _OrderParams(Params):
     order: Hash32
 
 
-class _OrdersParams(PageParams):
+class _OrdersParams(ListParams):
     buyer: Address | None = None
     shop: Hash32 | None = None
     batch: Hash32 | None = None

@@ -23,7 +23,16 @@ from rpc.results import (
     obj,
     page,
 )
-from rpc.schema import Address, Hash32, Name, PageParams, Params, make_cursor, open_cursor
+from rpc.schema import (
+    Address,
+    Hash32,
+    ListParams,
+    Name,
+    PageParams,
+    Params,
+    make_cursor,
+    open_cursor,
+)
 from state.context import family_ms, live_at, pause_of
 from state.tx.accounts import freeze_of
 from state.tx.contests import CONTEST
@@ -38,7 +47,7 @@ class _RedemptionParams(Params):
     redemption: Hash32
 
 
-class _RedemptionsParams(PageParams):
+class _RedemptionsParams(ListParams):
     holder: Address | None = None
     gateway: Name | None = None
     positions: ClassVar[tuple[str, ...]] = ("holder", "cursor", "limit")

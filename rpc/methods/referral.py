@@ -21,7 +21,7 @@ from rpc.results import (
     obj,
     page,
 )
-from rpc.schema import Address, Hash32, PageParams, Params
+from rpc.schema import Address, Hash32, ListParams, Params
 from state.context import live_at
 from state.draft import Reader
 from state.tx.accounts import RECRUITED
@@ -48,13 +48,13 @@ class _DistributorParams(Params):
     distributor: Address
 
 
-class _PartnersParams(PageParams):
+class _PartnersParams(ListParams):
     distributor: Address | None = None
     shop: Hash32 | None = None
     positions: ClassVar[tuple[str, ...]] = ("distributor", "cursor", "limit")
 
 
-class _RecruitsParams(PageParams):
+class _RecruitsParams(ListParams):
     recruiter: Address
     positions: ClassVar[tuple[str, ...]] = ("recruiter", "cursor", "limit")
 
@@ -72,7 +72,7 @@ class _FrontParams(Params):
     storefront: Hash32
 
 
-class _FrontsParams(PageParams):
+class _FrontsParams(ListParams):
     owner: Address | None = None
     positions: ClassVar[tuple[str, ...]] = ("cursor", "limit")
 

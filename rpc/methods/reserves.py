@@ -24,7 +24,7 @@ from rpc.results import (
     obj,
     page,
 )
-from rpc.schema import Count, Hash32, Name, NoParams, PageParams, Params
+from rpc.schema import Count, Hash32, ListParams, Name, NoParams, Params
 from state import context
 from state.tx.attestations import ATTESTATION, ATTESTATIONS
 from state.tx.gateways import standing_of
@@ -47,7 +47,7 @@ from state.tx.trials import CHAIN_TRIAL, TRIAL
 from state.view import View
 
 
-class _AttestationsParams(PageParams):
+class _AttestationsParams(ListParams):
     gateway: Name
     positions: ClassVar[tuple[str, ...]] = ("gateway", "cursor", "limit")
 
@@ -56,7 +56,7 @@ class _IssueParams(Params):
     issue: Hash32
 
 
-class _IssuesParams(PageParams):
+class _IssuesParams(ListParams):
     gateway: Name | None = None
     positions: ClassVar[tuple[str, ...]] = ("gateway", "cursor", "limit")
 

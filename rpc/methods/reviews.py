@@ -26,7 +26,7 @@ from rpc.results import (
     obj,
     page,
 )
-from rpc.schema import Address, Hash32, PageParams, Params
+from rpc.schema import Address, Hash32, ListParams, Params
 from state.tx.bindings import PARTNER
 from state.tx.moderation import moderation_of
 from state.tx.opinions import ENTRY, REVIEW, WORDS, Review, author_of
@@ -45,7 +45,7 @@ class _ReviewParams(Params):
     review: Hash32
 
 
-class _ReviewsParams(PageParams):
+class _ReviewsParams(ListParams):
     shop: Hash32 | None = None
     author: Address | None = None
     order: Hash32 | None = None

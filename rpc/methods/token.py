@@ -28,6 +28,7 @@ from rpc.schema import (
     Address,
     Count,
     Hash32,
+    ListParams,
     Name,
     PageParams,
     Params,
@@ -76,7 +77,7 @@ class _HolderParams(Params):
     holder: Address
 
 
-class _RewardParams(PageParams):
+class _RewardParams(ListParams):
     account: Address
     period: Count | None = None
     positions: ClassVar[tuple[str, ...]] = ("account", "period", "cursor", "limit")

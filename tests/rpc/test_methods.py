@@ -506,3 +506,45 @@ async def test_an_unknown_name_is_answered_with_those_that_are_known(wallet: Wal
     del wrong["tip"]
     data = (await wallet.refusal("tx_encode", tx=wrong))["data"]
     assert (data["field"], data["why"]) == ("fields", "has an unknown name; known are period")
+
+
+async def walked(wallet: Wallet, method: str, **params: Any) -> list[Any]:
+    """All items of a list, two at a time."""
+    items: list[Any] = []
+    cursor = None
+    while True:
+        page = await wallet.call(method, **params, limit=2, cursor=cursor)
+        items += page["items"]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            return items
+        assert len(page["items"]) == 2
+
+
+async def test_lists_can_be_walked_from_the_newest(wallet: Wallet) -> None:
+    founded = [
+        (await wallet.send(ALICE, "community_found", name=f"c{n}", about="ab" * 32))["txid"]
+        for n in range(5)
+    ]
+    oldest = await walked(wallet, "community_list")
+    assert [item["community"] for item in oldest] == founded
+    assert await walked(wallet, "community_list", newest=True) == oldest[::-1]
+    history = await walked(wallet, "account_history", address=wallet.text(ALICE))
+    assert len(history) >= 5
+    newest = await walked(wallet, "account_history", address=wallet.text(ALICE), newest=True)
+    assert newest == history[::-1]
+    for method, params in (
+        ("community_list", {}),
+        ("account_history", {"address": wallet.text(ALICE)}),
+    ):
+        page = await wallet.call(method, **params, limit=2, newest=True)
+        other = await wallet.refusal(method, **params, cursor=page["next_cursor"])
+        assert other["data"]["field"] == "cursor"  # a cursor belongs to the way it was walked
+        await wallet.send(ALICE, "community_found", name="later", about="ab" * 32)
+        again = await wallet.call(method, **params, cursor=page["next_cursor"], newest=True)
+        assert all(item not in page["items"] for item in again["items"])
+
+
+async def test_a_list_that_takes_newest_is_one_that_knows_it(wallet: Wallet) -> None:
+    page = await wallet.refusal("quote_list", newest=True)
+    assert page["data"]["problem"].startswith("has an unknown name")

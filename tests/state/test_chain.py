@@ -112,6 +112,9 @@ def test_an_accounts_history_only_appends_and_goes_on_after_a_place(store: Store
     whole = list(chain.read_history(store, ALICE))
     assert whole == [Place(h, i) for h in range(3) for i in range(2)]
     assert list(chain.read_history(store, ALICE, after=Place(1, 0))) == whole[3:]
+    assert list(chain.read_history(store, ALICE, newest=True)) == whole[::-1]
+    older = chain.read_history(store, ALICE, after=whole[3], newest=True)
+    assert list(older) == whole[2::-1]
     assert list(chain.read_history(store, BOB))[:2] == [Place(0, 1), Place(0, 2)]
     write(store, 3)
     assert list(chain.read_history(store, ALICE))[: len(whole)] == whole
