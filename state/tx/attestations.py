@@ -115,7 +115,7 @@ def apply_attest(ctx: Context, fields: Fields) -> None:
 
 
 def _in_order(entries: dict[bytes, Entry]) -> tuple[Entry, ...]:
-    return tuple(entries[attestor] for attestor in sorted(entries))
+    return tuple([entries[attestor] for attestor in sorted(entries)])
 
 
 def _known(ctx: Context, name: str, instant_ms: int, reserve: Reserve) -> Attested:
@@ -162,15 +162,15 @@ def _keep(ctx: Context, name: str, reserve: Reserve, instant_ms: int, row: Attes
     ctx.draft.put(ATTESTED, (instant_ms, name), row)
     if instant_ms in reserve.instants:
         return reserve
+    kept = sorted([*reserve.instants, instant_ms], reverse=True)
     dropped = _dropped(reserve, instant_ms)
     if dropped is not None:
         ctx.draft.delete(ATTESTED, (dropped, name))
-    instants = sorted([*reserve.instants, instant_ms], reverse=True)
-    kept = tuple(at for at in instants if at != dropped)
+        kept.remove(dropped)
     needed_ms = min(kept[-1], reserve.last_instant_ms)
-    withdrawals = tuple(pair for pair in reserve.withdrawals if pair[0] > needed_ms)
+    withdrawals = tuple([pair for pair in reserve.withdrawals if pair[0] > needed_ms])
     _, last_ms, last_amount, last_out, _ = reserve
-    return Reserve(kept, last_ms, last_amount, last_out, withdrawals)
+    return Reserve(tuple(kept), last_ms, last_amount, last_out, withdrawals)
 
 
 def _take_up(ctx: Context, name: str, reserve: Reserve) -> Reserve:
