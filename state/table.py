@@ -60,7 +60,7 @@ def pair_key(first: KeyCodec[A], second: KeyCodec[B]) -> KeyCodec[tuple[A, B]]:
     if encode_second is bytes:  # an id at the end, as most keys have: a call less
 
         def whole(key: tuple[A, B]) -> bytes:
-            return encode_first(key[0]) + cast(bytes, key[1])
+            return encode_first(key[0]) + key[1]  # type: ignore[operator]
     else:
 
         def whole(key: tuple[A, B]) -> bytes:

@@ -144,7 +144,7 @@ def check_memo(reader: Reader, to: bytes, memo: str) -> None:
         raise Rejected(MEMO_MISSING, to=to.hex())
 
 
-def _with_links(reader: Reader, *accounts: bytes) -> list[bytes]:
+def _with_links(reader: Reader, accounts: Sequence[bytes]) -> list[bytes]:
     """Those of them that have had another key or a recruiter; costs a look at each account."""
     found = []
     for address in accounts:
@@ -160,7 +160,7 @@ def is_linked(reader: Reader, one: bytes, *others: bytes) -> bool:
     """
     if one in others:
         return True
-    having = _with_links(reader, one, *others)
+    having = _with_links(reader, (one, *others))
     if not having:
         return False
     asked = others if one in having else [other for other in others if other in having]
@@ -172,7 +172,7 @@ def any_linked(reader: Reader, *accounts: bytes) -> bool:
     seen = dict.fromkeys(accounts)  # an address is the hash of its first key
     if len(seen) < len(accounts):
         return True
-    having = _with_links(reader, *accounts)
+    having = _with_links(reader, accounts)
     for address in having:
         ever = reader.get(KEYS_EVER, address)
         for key_hash in ever.hashes if ever else ():

@@ -298,7 +298,8 @@ def split(
     was_completed = order.completed_ms > 0
     divide = _divide_held if was_completed else _divide_escrow
     given, fee, to_shop = divide(ctx, order_id, order, shop, buyer_bp)
-    is_new = not was_completed and order.kept > given
+    kept = order.kept - given
+    is_new = not was_completed and kept > 0
     is_sale = was_completed or is_new
     due_ms = ctx.now(FAMILY_NUMBER) + 1 if is_sale else 0
     set_due(ctx, order_id, order.due_ms, due_ms)
@@ -318,7 +319,7 @@ def split(
     if given:
         ctx.fire("refunded", order_id, after, given)
     if is_new:
-        ctx.emit("order_completed", order_id, after.kept, fee, after.unspent, 0)
+        ctx.emit("order_completed", order_id, kept, fee, after.unspent, 0)
         ctx.fire("completed", order_id, after)
     return given
 
@@ -330,8 +331,9 @@ def _divide_escrow(
 
     Returns what went to (the buyer, the pool, the shop).
     """
-    given = order.kept * buyer_bp // BPS
-    kept = order.kept - given
+    kept = order.kept
+    given = kept * buyer_bp // BPS
+    kept -= given
     fee, commission, _ = shares(order, kept, network_fee(order, kept))
     to_shop = kept - fee - commission
     split_hold(
