@@ -15,9 +15,10 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from consensus.journal import read_journal, recover
+from mgsnode.archive import Archive
 from mgsnode.base.block import Block, Certificate, Header, encode_block
 from mgsnode.base.codec import decode_stored, encode
-from mgsnode.base.errors import ConfigError, Corrupt, Malformed
+from mgsnode.base.errors import ConfigError, Corrupt, Locked, Malformed
 from mgsnode.base.genesis import (
     Carried,
     Genesis,
@@ -36,6 +37,7 @@ from state.audit import AuditResult, Inspect, audit_source, audit_store
 from state.chain import read_base
 from state.restore import Read
 from state.snapshot import Item
+from state.source import Source, StoreSource
 from state.store import Store
 from state.view import View
 
@@ -66,7 +68,7 @@ def audit_home(
     paths = Home(home)
     genesis = load_home_genesis(home)
     carried = carried_reader(paths.carried) if genesis.carried else None
-    with Store.open(paths.store) as store, TemporaryDirectory(prefix=_SCRATCH) as scratch:
+    with _at_rest(paths) as store, TemporaryDirectory(prefix=_SCRATCH) as scratch:
         base = _base_of(store, Shelf(paths.snapshots, genesis))
         replay = Path(scratch) / "replay"
         try:
@@ -86,6 +88,14 @@ def audit_home(
         fault = f"the store ends at height {result.height}, but this node voted at height {voted}"
         return result._replace(ok=False, fault=fault)
     return result
+
+
+def _at_rest(paths: Home) -> Store:
+    """The store of a stopped node; `Locked` says what to do about one that runs."""
+    try:
+        return Store.open(paths.store)
+    except Locked as locked:
+        raise Locked(f"{locked}: stop the node, or name it with --rpc") from None
 
 
 def _base_of(store: Store, shelf: Shelf) -> Read | None:
@@ -139,6 +149,37 @@ def audit_rpc(
             )
         replay = Path(scratch) / "replay"
         return audit_source(node, genesis, replay, progress=progress, inspect=inspect)
+
+
+def audit_archive(
+    archive: Archive, genesis: Genesis, *, progress: Progress = _quiet, inspect: Inspect = _nothing
+) -> AuditResult:
+    """Replay the chain of `genesis` that an archive holds. `ConfigError` for a chain that took over
+    another's state, which no archive has.
+    """
+    if genesis.carried:
+        raise ConfigError("this chain took over a state that no archive holds: audit a home")
+    with TemporaryDirectory(prefix=_SCRATCH) as scratch:
+        replay = Path(scratch) / "replay"
+        return audit_source(archive, genesis, replay, progress=progress, inspect=inspect)
+
+
+@contextmanager
+def chain_of(home: Path) -> Iterator[tuple[Genesis, Source]]:
+    """The whole chain of a stopped node, to be copied. `ConfigError` where a part is missing."""
+    with _at_rest(Home(home)) as store:
+        if (height := read_base(store)[0]) > 0:
+            raise ConfigError(f"{home} has the chain from height {height} on, not the whole of it")
+        yield load_home_genesis(home), StoreSource(store)
+
+
+@contextmanager
+def chain_at(url: str) -> Iterator[tuple[Genesis, Source]]:
+    """The whole chain that a node shows, to be copied. `ConfigError` where a part is missing."""
+    with _asking(url) as node:
+        if (height := node.since()) > 0:
+            raise ConfigError(f"the node has the chain from height {height} on, not all of it")
+        yield node.genesis(), node
 
 
 def genesis_of(url: str) -> Genesis:

@@ -11,6 +11,9 @@ import typer
 from mgsnode.cli.common import JsonFlag, print_json, warn
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mgsnode.base.genesis import Genesis
     from state.audit import AuditResult
     from state.view import View
 
@@ -27,9 +30,12 @@ def audit(
     rpc: Annotated[
         str | None, typer.Option("--rpc", help="A node's JSON-RPC address, instead.")
     ] = None,
+    archive: Annotated[
+        Path | None, typer.Option(help="A file that `mgsnode export` wrote, instead.")
+    ] = None,
     genesis: Annotated[
         Path | None,
-        typer.Option(help="With --rpc: the chain's genesis, so that the node's is not taken."),
+        typer.Option(help="Not of a home: the chain's genesis, so that no other is taken."),
     ] = None,
     report: Annotated[
         Path | None,
@@ -43,16 +49,16 @@ def audit(
     Of a stopped node every stored row is compared too. Ends in one line, OK or what is wrong
     first; the exit code is 5 then.
     """
-    if (home is None) == (rpc is None):
-        raise typer.BadParameter("say what to audit: --home DIR or --rpc URL")
-    if genesis is not None and rpc is None:
-        raise typer.BadParameter("--genesis goes with --rpc; a home has its own")
+    if sum(one is not None for one in (home, rpc, archive)) != 1:
+        raise typer.BadParameter("say what to audit: --home DIR, --rpc URL or --archive FILE")
+    if genesis is not None and home is not None:
+        raise typer.BadParameter("--genesis goes with --rpc or --archive; a home has its own")
     if report is not None and report.suffix in ("", ".csv"):
         raise typer.BadParameter("--report names a page, such as report.html; the CSV is beside it")
     from mgsnode.audit import line_of
     from mgsnode.base.errors import Corrupt
 
-    result = _audit(home, rpc, genesis, report)
+    result = _audit(home, rpc, archive, genesis, report)
     if json:
         print_json(
             {
@@ -72,23 +78,39 @@ def audit(
 
 
 def _audit(
-    home: Path | None, rpc: str | None, genesis: Path | None, report: Path | None
+    home: Path | None,
+    rpc: str | None,
+    archive: Path | None,
+    genesis: Path | None,
+    report: Path | None,
 ) -> AuditResult:
-    from mgsnode.audit import audit_home, audit_rpc, genesis_of
+    from mgsnode.archive import Archive
+    from mgsnode.audit import audit_archive, audit_home, audit_rpc, genesis_of, open_genesis
     from mgsnode.genesis import load_genesis
 
     def write(view: View) -> None:
         if report is not None:
             _write_report(view, report)
 
+    def told(theirs: Callable[[], Genesis]) -> Genesis:
+        """The genesis that was named, else theirs, with a word of caution."""
+        if genesis is not None:
+            return load_genesis(genesis)
+        known = theirs()
+        warn(f"the genesis is the {whose} own; compare its hash: {known.hash.hex()}")
+        return known
+
     with _Progress() as progress:
         if home is not None:
             return audit_home(home, progress=progress.on, inspect=write)
+        if archive is not None:
+            whose = "archive's"
+            with Archive(archive) as chain:
+                known = told(lambda: open_genesis(chain.genesis_bytes()))
+                return audit_archive(chain, known, progress=progress.on, inspect=write)
         assert rpc is not None
-        if genesis is not None:
-            return audit_rpc(rpc, load_genesis(genesis), progress=progress.on, inspect=write)
-        known = genesis_of(rpc)
-        warn(f"the genesis is the node's own; compare its hash: {known.hash.hex()}")
+        whose = "node's"
+        known = told(lambda: genesis_of(rpc))
         return audit_rpc(rpc, known, progress=progress.on, inspect=write)
 
 

@@ -16,6 +16,7 @@ import typer
 
 from mgsnode.base.errors import ConfigError, Corrupt, Locked, MgsError, Rejected
 from mgsnode.cli import (
+    archive,
     audit,
     config,
     demo,
@@ -56,6 +57,7 @@ def make_app() -> typer.Typer:
         node,
         localnet,
         snapshot,
+        archive,
         operators,
         audit,
         keys,
