@@ -39,7 +39,7 @@ def demo(
     ] = False,
     json: JsonFlag = False,
 ) -> None:
-    """Replay a shop's real trade on a new network, then audit the chain.
+    """Replay a shop's real trade on a new network and audit it.
 
     Exit code 0: everything agrees with the files and the audit is OK. 3: a file or the rate is bad.
     5: the audit found a fault. 1: anything else.

@@ -34,6 +34,7 @@ from mgsnode.cli import (
     snapshot,
     token,
     tx,
+    wishes,
 )
 from mgsnode.prose import told
 
@@ -70,6 +71,7 @@ def make_app() -> typer.Typer:
         query,
         shops,
         opinions,
+        wishes,
         config,
     ):
         module.register(app)

@@ -100,3 +100,8 @@ def dollars(micro: int) -> str:
     whole, rest = divmod(abs(micro), _MICRO)
     digits = f"{rest:06d}".rstrip("0").ljust(2, "0")
     return f"{'-' if micro < 0 else ''}{whole:,}.{digits}"
+
+
+def many(number: int, noun: str) -> str:
+    """A number of things in words: 1 buyer, 2 buyers."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

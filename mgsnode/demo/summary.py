@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from mgsnode.audit import line_of
-from mgsnode.demo.screen import Screen, dollars, short
+from mgsnode.demo.screen import Screen, dollars, many, short
 from mgsnode.demo.story import Story
 from state.audit import AuditResult
 
@@ -135,12 +135,18 @@ def show(summary: Summary, screen: Screen) -> None:
 
 def _trade_rows(s: Summary) -> list[tuple[str, str]]:
     return [
-        ("orders settled", f"{s.orders:,} with {s.order_lines:,} lines, {s.buyers:,} buyers"),
+        (
+            "orders settled",
+            f"{s.orders:,} with {many(s.order_lines, 'line')}, {many(s.buyers, 'buyer')}",
+        ),
         ("dollars settled (gross)", dollars(s.gross)),
-        ("refunded", f"{dollars(s.refunded)} in {s.refunds:,} refunds"),
+        ("refunded", f"{dollars(s.refunded)} in {many(s.refunds, 'refund')}"),
         ("credit rows that match no order", f"{s.refunds_unmatched:,}"),
         ("attestations", f"{s.attestations:,}"),
-        ("issued by the gateways", f"{dollars(s.issued)}, {s.issues_waited:,} issues had to wait"),
+        (
+            "issued by the gateways",
+            f"{dollars(s.issued)}, {many(s.issues_waited, 'issue')} had to wait",
+        ),
         ("redeemed by the shop", dollars(s.redeemed)),
         *(
             (
@@ -157,18 +163,22 @@ def _economy_rows(s: Summary) -> list[tuple[str, str]]:
     return [
         ("commissions", dollars(s.commissions)),
         *(
-            (f"  {d['name']}, who brought {d['buyers']:,} buyers", dollars(int(d["commission"])))
+            (
+                f"  {d['name']}, who brought {many(d['buyers'], 'buyer')}",
+                dollars(int(d["commission"])),
+            )
             for d in s.distributors
         ),
         ("reviews, votes", f"{s.reviews:,}, {s.votes:,}"),
         *(
             (f"  leader of period {x['period']}: customer {short(x['customer'])}",
-             f"{dollars(int(x['voice']))} MGS of voice, {x['voters']:,} readers")
+             f"{dollars(int(x['voice']))} MGS of voice, {many(x['voters'], 'reader')}")
             for x in s.leaders[:_LEADERS_SHOWN]
         ),
         (f"demand for {short(s.demand['sku'])}",
-         f"{s.demand['fulfilled']:,} units for {s.demand['backers']:,} backers"),
-        (f"goods traced to their maker: {short(s.goods['sku'])}", f"{s.goods['shipped']:,} units"),
+         f"{many(s.demand['fulfilled'], 'unit')} for {many(s.demand['backers'], 'backer')}"),
+        (f"goods traced to their maker: {short(s.goods['sku'])}",
+         many(s.goods["shipped"], "unit")),
         ("rewards claimed", f"{dollars(s.rewards)} MGS"),
     ]  # fmt: skip
 

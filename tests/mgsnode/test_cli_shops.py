@@ -1,4 +1,4 @@
-"""`mgsnode shop …` and `mgsnode order …`: what is typed becomes fields that the chain takes."""
+"""`mgsnode shop, order, demand, community …`: what is typed becomes fields that the chain takes."""
 
 from __future__ import annotations
 
@@ -59,6 +59,20 @@ COMMANDS: list[tuple[str, str, dict[str, Any]]] = [
     (f"order dispute {ID} --reason counterfeit", "order_dispute",
      {"order": ID, "reason": "counterfeit"}),
     (f"order withdraw {ID}", "order_withdraw", {"order": ID}),
+    (f"demand post shawls --scene winter --description {ID} --price 30 --quantity 5 --own 2",
+     "demand_post",
+     {"category": "shawls", "scene": "winter", "description": ID, "price": "30000000",
+      "quantity": 5, "own": 2, "lasts_ms": 30 * DAY_MS}),
+    (f"demand back {ID} --quantity 3", "demand_back", {"demand": ID, "quantity": 3}),
+    (f"demand withdraw {ID}", "demand_withdraw", {"demand": ID}),
+    (f"demand offer {ID} --shop {ID} --price 29.5 --quantity 9 --terms {ID}", "demand_offer",
+     {"demand": ID, "shop": ID, "price": "29500000", "quantity": 9, "terms": ID}),
+    (f"community found Wool --about {ID}", "community_found", {"name": "Wool", "about": ID}),
+    (f"community join {ID}", "community_join", {"community": ID}),
+    (f"community leave {ID}", "community_leave", {"community": ID}),
+    (f"community say warm --community {ID} --line {ID}:2 --scene home", "post_write",
+     {"text": "warm", "disclosure": "none", "lines": [{"order": ID, "line": 2}], "batches": [],
+      "community": ID, "scene": "home"}),
     (f"order rule {ID} --buyer-bp 4000", "order_rule", {"order": ID, "buyer_bp": 4_000}),
 ]  # fmt: skip
 
@@ -78,7 +92,8 @@ def test_each_command_sends_its_kind(
 @pytest.mark.parametrize(
     "typed",
     [f"order pay {ID} --line mug:2", f"order pay {ID} --line mug:two:3", f"order pay {ID}",
-     f"order refund {ID} --line 0", f"order refund {ID} --line x:1", "order ship", "order"],
+     f"order refund {ID} --line 0", f"order refund {ID} --line x:1", "order ship", "order",
+     "community say warm --line 3", f"demand back {ID}"],
 )  # fmt: skip
 def test_what_cannot_be_read_is_a_usage_error(sent: list[Any], typed: str) -> None:
     done = CliRunner().invoke(make_app(), typed.split())

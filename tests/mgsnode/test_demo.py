@@ -34,7 +34,7 @@ from mgsnode.demo.plan import (
     whole_cents,
 )
 from mgsnode.demo.replay import Replay
-from mgsnode.demo.screen import Screen, dollars, short
+from mgsnode.demo.screen import Screen, dollars, many, short
 from mgsnode.demo.script import DEPOSIT_BP, write_script
 from mgsnode.demo.stage import Stage
 from mgsnode.demo.summary import Summary
@@ -540,3 +540,9 @@ def test_on_a_terminal_of_80_columns_counts_and_times_of_the_phases_are_seen(
         r"cheats refused, orders final .+ 1234/1234 \d:\d\d:\d\d alike to height 12345", last
     )
     assert len(last) <= 80
+
+
+def test_one_is_no_plural() -> None:
+    assert [many(n, "buyer") for n in (0, 1, 2, 1_234)] == [
+        "0 buyers", "1 buyer", "2 buyers", "1,234 buyers",
+    ]  # fmt: skip

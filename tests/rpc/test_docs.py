@@ -1,6 +1,7 @@
-"""The program in docs/rpc.md is run as it stands."""
+"""The programs in docs/rpc.md are run as they stand."""
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from tests.rpc.devnode import ALICE, CAROL, DevNode, address
 _DOC = Path(__file__).parents[2] / "docs" / "rpc.md"
 
 
-async def test_the_wallet_in_the_docs_pays(tmp_path: Path) -> None:
+async def test_the_wallets_in_the_docs_pay(tmp_path: Path) -> None:
     node = DevNode(tmp_path / "store")
     server = RpcServer(node, RpcSettings())
     await server.start()
@@ -21,11 +22,11 @@ async def test_the_wallet_in_the_docs_pays(tmp_path: Path) -> None:
         "SEED": (3).to_bytes(32, "big").hex(),  # ALICE's
         "PAYEE": address_text(address(CAROL), node.hrp),
     }
-    program = _DOC.read_text().partition("```python\n")[2].partition("```")[0]
-    await asyncio.to_thread(exec, compile(program, str(_DOC), "exec"), names)
-    assert names["sent"]["status"] == "committed"
+    for program in re.findall(r"```python\n(.*?)```", _DOC.read_text(), re.DOTALL):
+        await asyncio.to_thread(exec, compile(program, str(_DOC), "exec"), names)
+    assert names["sent"]["status"] == names["paid"]["status"] == "committed"
     assert names["public_key"] == ALICE.public_key.hex()
     with node.view() as view:
-        assert view.account(address(CAROL)).dollar == 2_500_000
+        assert view.account(address(CAROL)).dollar == 2 * 2_500_000
     await server.stop()
     node.ledger.close()
