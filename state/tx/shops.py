@@ -18,7 +18,7 @@ from mgsnode.base.errors import Rejected
 from state.context import CLOCK, Context, Fields, family_ms, pause_of, time_bounds
 from state.draft import Reader
 from state.table import Table, bytes_key, pair_key, text_key
-from state.tx.accounts import account_of, check_free, is_frozen, is_linked
+from state.tx.accounts import FROZEN, account_of, check_free, is_frozen, is_linked
 from state.tx.gateways import (
     ARBITER,
     GATEWAY,
@@ -242,10 +242,13 @@ def vouched_for(reader: Reader, shop_id: bytes, shop: Shop) -> tuple[bytes, int]
     """
     gateway = reader.get(GATEWAY, shop.gateway)
     assert gateway is not None, "a gateway is never removed"
-    vouch = reader.get(VOUCH, shop_id)
-    if vouch is None or gateway.operator == shop.owner or is_frozen(reader, gateway.operator):
-        return gateway.operator, 0
-    return gateway.operator, min(vouch.left, account_of(reader, gateway.operator).dollar)
+    operator, vouch = gateway.operator, reader.get(VOUCH, shop_id)
+    if vouch is None or operator == shop.owner:
+        return operator, 0
+    account = account_of(reader, operator)
+    if account.flags & FROZEN and is_frozen(reader, operator):
+        return operator, 0
+    return operator, min(vouch.left, account.dollar)
 
 
 def use_vouch(ctx: Context, shop_id: bytes, amount: int) -> None:
