@@ -85,7 +85,8 @@ def pay_commission(ctx: Context, order_id: bytes, to: bytes, amount: int) -> Non
     ctx.draft.put(ORDER, order_id, order.but(commission=order.commission + amount))
 
 
-# Outcomes; each writes the order's row before its hook ---------------------------------------
+# Outcomes; each writes the order's row before its hook. Who hangs on `refunded` or `completed` is
+# given the order as it stands then: most have nothing to do and would read it to find that out. ---
 
 
 def cancel(ctx: Context, order_id: bytes, order: Order, shop: Shop) -> None:

@@ -207,7 +207,7 @@ def test_a_memo_is_asked_of_holders_and_not_of_the_chain() -> None:
 
 
 TAMPERINGS: list[tuple[str, Any, Any, str]] = [
-    ("flags", ACCOUNT, lambda row: row._replace(flags=row.flags | 16), "keys"),
+    ("flags", ACCOUNT, lambda row: row._replace(flags=row.flags | 32), "keys"),
     ("links", ACCOUNT, lambda row: row._replace(flags=0), "keys"),
     ("threshold", ACCOUNT, lambda row: row._replace(threshold=3), "keys"),
     ("order", ACCOUNT, lambda row: row._replace(keys=row.keys[::-1]), "keys"),

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from state.registry import Family, Registry
 from state.tx.money import HOLD
-from state.tx.orders import FAMILY_NUMBER, ORDER
+from state.tx.orders import FAMILY_NUMBER, ORDER, Order
 from state.tx.shops import figures_of
 from tests.state.scenarios.base import ALICE, ARBITER, BOB, NOTHING, OP1, SELLER
 from tests.state.scenarios.orders import shop_fields
@@ -24,6 +25,14 @@ TOTAL = 3 * UNIT
 SHORT = {"ship": 60_000, "complete": 60_000, "window": 60_000, "holdback": 2_000}
 
 
+def stands(ctx: Any, order_id: bytes, order: Order, *_amount: int) -> None:
+    """Who hangs on `refunded` and `completed` is given the order as it stands when they fire."""
+    assert order == ctx.draft.get(ORDER, order_id)
+
+
+WITNESS = Family(0, "witness", hooks={"refunded": stands, "completed": stands})
+
+
 class Story:
     """One order on its way; each step costs its signer a fee that is not the order's."""
 
@@ -32,7 +41,8 @@ class Story:
         genesis = make_genesis(
             funded=everyone, arbiters=[ARBITER], params={"order_ruling_ms": 60_000}
         )
-        self.w = World(genesis, registry_with(referral(1_000)))
+        families = registry_with(referral(1_000)).families
+        self.w = World(genesis, Registry((*families, WITNESS)))
         self.fees: dict[str, int] = {}
         self.shop = self.do(SELLER, "shop_open", *shop_fields(**SHORT), also=[OP1])
         self.before = {person.name: self.w.dollars(person) for person in everyone}
