@@ -175,31 +175,32 @@ CLAIM_KINDS: Final = (
         "Claim what was earned in a period that is over.",
     ),
 )  # fmt: skip
-_SUM: Final = Int(0, INT_MAX)
+_SUM: Final = Amount(lowest=0)
+_COUNT: Final = Int(0, INT_MAX)
 CLAIM_EVENTS: Final = (
     EventSpec(
         "order_counted",
-        Struct(order=Hash32(), period=_SUM, fee=_SUM),
+        Struct(order=Hash32(), period=_COUNT, fee=_SUM),
         "A final order counts for the rewards of this period.",
     ),
     EventSpec(
         "rewards_fixed",
-        Struct(period=_SUM, offer=_SUM, fees=_SUM, kappa=_SUM, reserved=_SUM),
+        Struct(period=_COUNT, offer=_SUM, fees=_SUM, kappa=_SUM, reserved=_SUM),
         "The rates of a period, and what is reserved for it in micro-MGS.",
     ),
     EventSpec(
         "rewards_returned",
-        Struct(what=Text(16), number=_SUM, amount=Amount()),
+        Struct(what=Text(16), number=_COUNT, amount=Amount()),
         "Of claims or reviews of a period, or of voice until then: back in the pool.",
     ),
     EventSpec(
         "token_claimed",
-        Struct(account=Address(), period=_SUM, amount=Amount(), netted=_SUM),
+        Struct(account=Address(), period=_COUNT, amount=Amount(), netted=_SUM),
         "A reward was claimed; what was netted paid a debt.",
     ),
     EventSpec(
         "reward_owed",
-        Struct(account=Address(), period=_SUM, amount=Amount(), debt=_SUM),
+        Struct(account=Address(), period=_COUNT, amount=Amount(), debt=_SUM),
         "A sale was undone after its reward was claimed: the account owes this.",
     ),
     EventSpec(

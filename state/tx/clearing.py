@@ -150,7 +150,7 @@ EVENTS: Final = (
     ),
     EventSpec(
         "obligation_lapsed",
-        Struct(obligation=_ID, **_PAIR, amount=Amount(), cut=_TIME),
+        Struct(obligation=_ID, **_PAIR, amount=Amount(), cut=Amount(lowest=0)),
         "Never paid: the claim is back, the debtor in default; what its bond lost, in micro-MGS.",
     ),
     EventSpec("gateway_cured", Struct(gateway=_NAME), "Windows count it again."),

@@ -249,6 +249,7 @@ def _check_posts(reader: Reader) -> str | None:
 
 _ID: Final = Hash32()
 _COUNT: Final = Int(0, INT_MAX)
+_SUM: Final = Amount(lowest=0)
 _QUANTITY: Final = Int(1, QUANTITY_MAX)
 _NAME: Final = Text(NAME_BYTES_MAX, lowest=1)
 
@@ -329,7 +330,7 @@ EVENTS: Final = (
         "Somebody backed a demand.",
     ),
     EventSpec(
-        "demand_withdrawn", Struct(demand=_ID, backing=_ID, quantity=_QUANTITY, lost=_COUNT),
+        "demand_withdrawn", Struct(demand=_ID, backing=_ID, quantity=_QUANTITY, lost=_SUM),
         "A backer took back what nobody had served; what that cost.",
     ),
     EventSpec(

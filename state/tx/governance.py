@@ -20,6 +20,7 @@ from mgsnode.base.limits import INT_MAX
 from state.context import Action, Context, ParamSpec
 from state.fields import (
     Address,
+    Amount,
     Bool,
     Bytes,
     Cases,
@@ -175,7 +176,7 @@ EVENTS: Final = (
     ),
     EventSpec(
         "gov_evidence",
-        Struct(gateway=_NAME, era=_HEIGHT, height=_HEIGHT, kind=Text(64), cut=_HEIGHT),
+        Struct(gateway=_NAME, era=_HEIGHT, height=_HEIGHT, kind=Text(64), cut=Amount(lowest=0)),
         "A gateway was proven to have contradicted itself; what its bond lost, in micro-MGS.",
     ),
     EventSpec(

@@ -367,7 +367,8 @@ def _do_due(ctx: Context, order_id: bytes) -> None:
 
 
 _ID: Final = Hash32()
-_SUM: Final = Int(0, INT_MAX)
+_SUM: Final = Amount(lowest=0)
+_COUNT: Final = Int(0, INT_MAX)
 _REASON: Final = Text(MEMO_BYTES_MAX)
 _TIME: Final = Int(0, 366 * _DAY_MS)
 _BP: Final = Int(0, BPS)
@@ -439,7 +440,7 @@ EVENTS: Final = (
     ),
     EventSpec(
         "shop_terms_announced",
-        Struct(shop=_ID, from_clock_ms=_SUM),
+        Struct(shop=_ID, from_clock_ms=_COUNT),
         "New terms hold for orders from this time of the family's clock on.",
     ),
     EventSpec("shop_vouched", Struct(shop=_ID, sum=_SUM), "What its gateway will pay of refunds."),
@@ -461,7 +462,7 @@ EVENTS: Final = (
     ),
     EventSpec(
         "order_extended",
-        Struct(order=_ID, due_clock_ms=_SUM),
+        Struct(order=_ID, due_clock_ms=_COUNT),
         "The buyer has until then, on the family's clock.",
     ),
     EventSpec(

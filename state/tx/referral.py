@@ -232,7 +232,8 @@ def _owner_signs(reader: Reader, fields: Fields) -> tuple[bytes, ...]:
 
 
 _ID: Final = Hash32()
-_SUM: Final = Int(0, INT_MAX)
+_SUM: Final = Amount(lowest=0)
+_COUNT: Final = Int(0, INT_MAX)
 _SHARE: Final = Int(0, COMMISSION_BP_MAX)
 _TIME: Final = Int(1, 366 * DAY_MS)
 _NAME: Final = Text(NAME_BYTES_MAX, lowest=1)
@@ -295,23 +296,23 @@ EVENTS: Final = (
     ),
     EventSpec(
         "campaign_set",
-        Struct(shop=_ID, campaign=_ID, from_ms=_SUM),
+        Struct(shop=_ID, campaign=_ID, from_ms=_COUNT),
         "New terms for bindings made from then on (the family's clock).",
     ),
     EventSpec(
         "share_agreed",
         Struct(distributor=_WHO, shop=_ID, terms=_ID, share_bp=_SHARE, notice_ms=_TIME,
-               cut_from_ms=_SUM),
+               cut_from_ms=_COUNT),
         "Shop and distributor agreed on a share; one lower than before holds from that time.",
     ),
     EventSpec(
         "share_cut",
-        Struct(distributor=_WHO, shop=_ID, share_bp=_SHARE, from_ms=_SUM),
+        Struct(distributor=_WHO, shop=_ID, share_bp=_SHARE, from_ms=_COUNT),
         "The shop announced a lower share for bindings made from then on.",
     ),
     EventSpec(
         "buyer_bound",
-        Struct(buyer=_WHO, shop=_ID, distributor=_WHO, share_bp=_SHARE, until_ms=_SUM),
+        Struct(buyer=_WHO, shop=_ID, distributor=_WHO, share_bp=_SHARE, until_ms=_COUNT),
         "A buyer said who brought it; until then nobody else can say so.",
     ),
     EventSpec(

@@ -11,7 +11,7 @@ from typing import Final
 
 from mgsnode.base.limits import INT_MAX, MEMO_BYTES_MAX, ORDER_LINES_MAX
 from state.context import ParamSpec
-from state.fields import Address, Bool, Choice, Hash32, Int, Optional, Slug, Struct, Text
+from state.fields import Address, Amount, Bool, Choice, Hash32, Int, Optional, Slug, Struct, Text
 from state.registry import EventSpec, Family, Kind, Law
 from state.tx import moderation, opinions, ratings, review_laws, reviewing, votes
 from state.tx.community import DISCLOSURES
@@ -20,6 +20,7 @@ from state.tx.reviewing import TEXT_BYTES_MAX
 
 _ID: Final = Hash32()
 _COUNT: Final = Int(0, INT_MAX)
+_SUM: Final = Amount(lowest=0)
 _STARS: Final = Int(1, 5)
 _TEXT: Final = Text(TEXT_BYTES_MAX)
 
@@ -73,7 +74,7 @@ EVENTS: Final = (
     ),
     EventSpec("review_answered", Struct(review=_ID), "The shop answered."),
     EventSpec(
-        "review_voted", Struct(review=_ID, voter=Address(), helpful=Bool(), weight=_COUNT),
+        "review_voted", Struct(review=_ID, voter=Address(), helpful=Bool(), weight=_SUM),
         "A reader voted; the voice that it moved, in micro-MGS.",
     ),
     EventSpec(

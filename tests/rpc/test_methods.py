@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from typing import Any
 
 import pytest
@@ -548,3 +549,23 @@ async def test_lists_can_be_walked_from_the_newest(wallet: Wallet) -> None:
 async def test_a_list_that_takes_newest_is_one_that_knows_it(wallet: Wallet) -> None:
     page = await wallet.refusal("quote_list", newest=True)
     assert page["data"]["problem"].startswith("has an unknown name")
+
+
+# Every integer in what transactions and events say: whoever adds one has to see that it is none.
+_NO_AMOUNTS = re.compile(
+    r"(_ms|_bp|bps|height|period|era|line|depth|quantity|rating|number|index|threshold|version|"
+    r"window|obligations|code|purpose|reports|number|lane|count|own|step|expires|place)$"
+)
+
+
+async def test_amounts_are_text_in_transactions_and_in_events(wallet: Wallet) -> None:
+    kinds = await wallet.call("tx_kinds")
+    said = [(event["name"], event["values"]) for event in kinds["events"]]
+    said += [(kind["kind"], kind["fields"]) for kind in kinds["items"]]
+    numbers = {
+        f"{name}.{member}"
+        for name, schema in said
+        for member, of in schema["properties"].items()
+        if of.get("type") == "integer" and not _NO_AMOUNTS.search(member)
+    }
+    assert numbers <= {"quote_set.fee"}  # basis points
