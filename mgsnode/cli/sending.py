@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
@@ -24,6 +24,9 @@ from mgsnode.cli.common import (
     signing_key,
 )
 from mgsnode.cli.tx import finish
+
+if TYPE_CHECKING:
+    from mgsnode.client import Client
 
 FieldsOf = Callable[..., Mapping[str, Any]]
 _WAIT_MS = 10_000
@@ -78,6 +81,17 @@ def sends(kind: str) -> Callable[[FieldsOf], Callable[..., None]]:
     return command_of
 
 
+async def _facts_of(client: Client, tx: Mapping[str, Any], code: Any) -> dict[str, Any]:
+    """Why a rule refused `tx`, if it still does: a block keeps the code only."""
+    from mgsnode.client import RpcFailure
+
+    try:
+        again = await client.call("tx_simulate", {"tx": tx})
+    except RpcFailure:
+        return {}
+    return {"facts": again["facts"]} if again["code"] == code and again["facts"] else {}
+
+
 def _send(
     kind: str,
     fields: Mapping[str, Any],
@@ -106,6 +120,10 @@ def _send(
     async def send() -> dict[str, Any]:
         async with Client(rpc) as client:
             account = sender or await own_address(client, mine.public_key)
-            return await client.send(kind, fields, keys, sender=account, timeout_ms=timeout_ms)
+            answer = await client.send(kind, fields, keys, sender=account, timeout_ms=timeout_ms)
+            if answer.get("status") == "refused":
+                tx = {"kind": kind, "sender": account, "fields": dict(fields)}
+                answer |= await _facts_of(client, tx, answer.get("code"))
+            return answer
 
     finish(asyncio.run(send()), as_json=json)

@@ -25,6 +25,7 @@ from mgsnode.cli.common import (
     show,
     signing_key,
 )
+from mgsnode.prose import told
 
 _WAIT_MS = 10_000
 TxFile = Annotated[Path, typer.Argument(help="A transaction file; - reads standard input.")]
@@ -203,7 +204,8 @@ def simulate(file: TxFile, rpc: RpcUrl = RPC_DEFAULT, json: JsonFlag = False) ->
 
 def finish(answer: dict[str, Any], *, as_json: bool) -> None:
     """Show what `tx_submit` answered; exit code 1 for a refusal."""
-    show(answer, as_json=as_json)
+    facts = answer.get("facts")
+    show({**answer, "facts": told(facts)} if facts and not as_json else answer, as_json=as_json)
     if answer.get("status") == "refused":
         raise typer.Exit(1)
 

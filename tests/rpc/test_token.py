@@ -185,9 +185,13 @@ async def test_the_everyday_commands(tmp_path: Path, monkeypatch: pytest.MonkeyP
             signer = ["--seed-fd", str(reading)]
         line = ["token", *arguments, *signer, "--rpc", url, "--json"]
         done = await asyncio.to_thread(CliRunner().invoke, make_app(), line)
-        assert done.exit_code == 0, done.output
+        assert done.exit_code == int("refused" in done.stdout), done.output
         return json.loads(done.stdout)
 
+    dear = await run("transfer", wallet.text(CAROL), "0.25", key=BOB)
+    assert (dear["reason"], dear["facts"]) == (
+        "INSUFFICIENT_TOKENS", {"balance": "0", "needed": "250000"},
+    )  # fmt: skip
     order = await sold(wallet, 100 * DOLLAR)
     period = (await wallet.call("reward_order", order))["period"]
     await until_closed(wallet, period)
