@@ -177,23 +177,23 @@ def make_cursor(kind: str, *parts: Value) -> str:
     return encode((kind, *parts)).hex()
 
 
-def open_cursor(kind: str, text: str, *types: type) -> tuple[Any, ...]:
-    """The parts of a cursor of the list `kind`, of these types, else -32602. May be forged:
-    a cursor is a place to read from, never a right.
+def open_cursor(kind: str, text: str, *types: type, field: str = "cursor") -> tuple[Any, ...]:
+    """The parts of a cursor of the list `kind`, of these types, else -32602 that names `field`. May
+    be forged: a cursor is a place to read from, never a right.
     """
     try:
         value = decode(bytes.fromhex(text), bytes_max=_CURSOR_CHARS_MAX)
     except (ValueError, Malformed):
-        raise _bad_cursor() from None
+        raise _bad_cursor(field) from None
     if type(value) is not tuple or len(value) != 1 + len(types) or value[0] != kind:
-        raise _bad_cursor()
+        raise _bad_cursor(field)
     parts = value[1:]
     if any(type(part) is not kind_of for part, kind_of in zip(parts, types, strict=True)):
-        raise _bad_cursor()
+        raise _bad_cursor(field)
     if any(type(part) is int and part < 0 for part in parts):
-        raise _bad_cursor()
+        raise _bad_cursor(field)
     return parts
 
 
-def _bad_cursor() -> errors.RpcError:
-    return errors.invalid_params("must be a cursor that this list gave", field="cursor")
+def _bad_cursor(field: str) -> errors.RpcError:
+    return errors.invalid_params("must be a cursor that this list gave", field=field)

@@ -99,7 +99,7 @@ def _is_chosen(event: Any, chosen: _Filter | None) -> bool:
 async def _events(ctx: Context, params: _EventsParams) -> object:
     after = (0, 0)
     if params.after is not None:
-        after = open_cursor("events", params.after, int, int)
+        after = open_cursor("events", params.after, int, int, field="after")
     wait_ms = min(params.wait_ms, WAIT_MS_MAX, ctx.left_ms())
     while True:
         answer, after, is_end = await asyncio.to_thread(_read_events, ctx, after, params.limit)
@@ -145,7 +145,7 @@ async def _subscribe(ctx: Context, params: _SubscribeParams) -> object:
         height = view.height
     start = (height + 1, 0)
     if params.after is not None:
-        start = open_cursor(params.topic, params.after, int, int)
+        start = open_cursor(params.topic, params.after, int, int, field="after")
     source = _news(ctx, params.topic, chosen, start)
     return {"height": height, "subscription": ctx.session.subscribe(source)}
 

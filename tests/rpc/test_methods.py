@@ -479,6 +479,7 @@ async def test_subscribing_needs_a_websocket(wallet: Wallet) -> None:
         ("order_list", {"limit": "5"}, "limit", "must be a valid integer"),
         ("demand_open", {"category": "Tea"}, "category", "must match pattern "),
         ("tx_encode", {"tx": {"to": "x"}}, "tx.kind", "is missing"),
+        ("events_get", {"after": "00"}, "after", "must be a cursor that this list gave"),
         ("tx_submit", {"raw": 7}, "raw", "must be 2 to "),
     ],
 )  # fmt: skip
