@@ -12,6 +12,7 @@ import typer
 
 from mgsnode.cli.common import RPC_DEFAULT, JsonFlag, RpcUrl, micro, show
 from mgsnode.cli.readable import readable
+from mgsnode.cli.sales import cost, earns
 from mgsnode.cli.sending import sends
 
 _DAY_MS = 86_400_000
@@ -54,6 +55,7 @@ def register(app: typer.Typer) -> None:
         ("pay", pay), ("ship", ship), ("dispatch", dispatch), ("deliver", deliver),
         ("extend", extend), ("complete", complete), ("cancel", cancel), ("refund", refund),
         ("dispute", dispute), ("withdraw", withdraw), ("rule", rule), ("show", show_order),
+        ("cost", cost), ("earns", earns),
     ):  # fmt: skip
         order.command(name)(command)
     app.add_typer(order, name="order")

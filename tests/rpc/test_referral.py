@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from typing import Any
 
+from typer.testing import CliRunner
+
+from mgsnode.cli.main import make_app
+from rpc.limits import RpcSettings
+from rpc.server import RpcServer
 from tests.rpc.devnode import ALICE, ARBITER, BOB, CAROL, DOLLAR, OPERATOR
 from tests.rpc.wallet import Wallet
 
@@ -191,3 +198,37 @@ async def test_what_is_not_there_is_said(wallet: Wallet) -> None:
         assert (await wallet.refusal(method, **params))["code"] == -32602, method
     shop = await open_shop(wallet)
     assert (await wallet.refusal("order_split", shop=shop, total="0"))["code"] == -32602
+
+
+async def test_who_earns_what_is_one_command(wallet: Wallet) -> None:
+    carol = wallet.text(CAROL)
+    await fund(wallet, CAROL)
+    shop = await open_shop(wallet)
+    await ok(wallet, CAROL, "refer_join", shop=shop)
+    server = RpcServer(wallet.node, RpcSettings())
+    await server.start()
+
+    async def run(*words: str) -> Any:
+        line = ["order", *words, "--rpc", f"http://127.0.0.1:{server.port}", "--json"]
+        done = await asyncio.to_thread(CliRunner().invoke, make_app(), line)
+        assert done.exit_code == 0, done.output
+        return json.loads(done.stdout)
+
+    lines = [{"sku": "tea", "quantity": 2, "unit_price": str(5 * DOLLAR)}]
+    order = await ok(wallet, BOB, "order_pay", shop=shop, lines=lines, distributor=carol)
+    promised = {"role": "distributor", "account": carol, "tokens": "0"}
+    assert (await run("earns", order))["items"] == [
+        {**promised, "what": "promised", "dollars": "1000000"}
+    ]
+    final = await final_order(wallet, shop, carol)
+    said = await run("earns", final)
+    assert said["items"][0] == {**promised, "what": "accrued", "dollars": "1000000"}
+    rewards = (await wallet.call("reward_order", final))["parts"]
+    assert [(r["role"], r["account"], r["tokens"]) for r in said["items"][1:]] == [
+        (part["role"], part["account"], part["amount"]) for part in rewards
+    ]
+    assert {r["what"] for r in said["items"][1:]} <= {"so far"}
+    assert (said["status"], said["fee"]) == ("final", "50000")
+    cost = await run("cost", shop, "100")
+    assert (cost["total"], cost["network_fee"]) == ("100000000", "500000")
+    await server.stop()
