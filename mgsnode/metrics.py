@@ -7,7 +7,7 @@ import os
 import resource
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -16,6 +16,32 @@ from prometheus_client.registry import Collector
 
 _LAG_EVERY_S = 0.25
 _BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+# Name -> what it means to an operator. A name without a meaning here is shown by its name.
+_MEANINGS: Final = {
+    "block_timestamp_seconds": "Time of the newest block; one is made at least every 30 s",
+    "cpu_seconds": "User and system time of this process and its ended children",
+    "era": "Which validator set decides, counted from 0",
+    "evidence_found": "Contradicting statements met; they are in data/evidence.jsonl",
+    "height": "The newest block that is final here",
+    "journal_bytes_written": "Bytes of the vote journal",
+    "journal_syncs": "Times the vote journal was synced to disk",
+    "mempool_bytes": "Bytes of transactions that wait for a block",
+    "mempool_transactions": "Transactions that wait for a block",
+    "messages_dropped": "Messages of peers that had no place, no use or no right",
+    "peers_connected": "Peers connected now",
+    "ready": "1 if this node should get traffic, as /readyz says",
+    "resident_bytes": "Memory of this process in RAM",
+    "signature_checks": "Signatures of transactions checked",
+    "stable_height": "The newest checkpoint that a quorum signed",
+    "store_bytes_written": "Bytes handed to the store, before its own work",
+    "store_syncs": "Times the store was synced to disk",
+    "sync_target_height": "The highest height that a peer claims: a hint",
+    "transactions_refused_at_door": "Transactions refused before any block",
+    "view": "The view of the era: it grows with each primary that was replaced",
+    "view_active": "1 in a view, 0 while it changes",
+    "views_entered": "Views entered since the start",
+}
 
 
 class Readings(Protocol):
@@ -34,9 +60,13 @@ class _OnDemand(Collector):
 
     def collect(self) -> Iterator[Metric]:
         for name, value in sorted(self._readings.gauges().items()):
-            yield GaugeMetricFamily(f"mgs_{name}", name.replace("_", " "), value=value)
+            yield GaugeMetricFamily(f"mgs_{name}", _meaning(name), value=value)
         for name, value in sorted(self._readings.counts().items()):
-            yield CounterMetricFamily(f"mgs_{name}", name.replace("_", " "), value=value)
+            yield CounterMetricFamily(f"mgs_{name}", _meaning(name), value=value)
+
+
+def _meaning(name: str) -> str:
+    return _MEANINGS.get(name, name.replace("_", " "))
 
 
 class Metrics:

@@ -158,6 +158,8 @@ class NodeProbe:
         replica = self._driver.replica
         return {
             "height": self._height,
+            "block_timestamp_seconds": self._ledger.head.header.timestamp_ms / 1_000,
+            "ready": self.ready() is None,
             "view": replica.view,
             "view_active": replica.active,
             "era": replica.era,

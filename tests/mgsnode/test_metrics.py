@@ -39,6 +39,12 @@ def test_gauges_are_read_when_they_are_asked_for_and_two_nodes_share_nothing() -
     assert value(one, "mgs_signature_checks_total") == 7
 
 
+def test_each_reading_says_what_it_means() -> None:
+    lines = Metrics(Readings()).text().splitlines()
+    assert "# HELP mgs_height The newest block that is final here" in lines
+    assert "# HELP mgs_signature_checks_total Signatures of transactions checked" in lines
+
+
 async def test_case_76_a_blocked_event_loop_shows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_LAG_EVERY_S", 0.01)
     metrics = Metrics(Readings())
