@@ -6,9 +6,11 @@ checked again (the network did). A block counts for a kind if it holds no other 
 `_LEAST` of it; a kind's figure is the median over such blocks. Beside each such block, before it
 or after it by turns, as many transfers between the people of the first stage are executed on a
 draft of their own over the same state. `ratio` is the median of the quotients, so neither other
-work on the machine nor the size of the state counts as the kind's; `ratio_to_first` is to the
-transfers that the chain begins with. Then the clock goes on, a minute a block, until every order
-is final, and the blocks full of due work are measured in the same way.
+work on the machine nor the size of the state counts as the kind's. It is as a node finds it: the
+few accounts that pay each other are all in memory, most orders are not. `ratio_from_disk` is the
+same again with nothing in memory, neither for the kind nor for the transfers; `ratio_to_first` is
+to the transfers that the chain begins with. Then the clock goes on, a minute a block, until every
+order is final, and the blocks full of due work are measured in the same way.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from mgsnode.base.block import (
 from mgsnode.base.genesis import Genesis
 from mgsnode.base.transaction import Body, Transaction
 from mgsnode.home import Home
-from state.draft import Draft
+from state.draft import Draft, StateReader
 from state.execute import DUE_ITEMS_MAX, LIVE_STEP_MS_MAX, BlockRun, Outcome
 from state.ledger import Ledger
 from state.source import StoreSource
@@ -50,6 +52,8 @@ class _Cost(NamedTuple):
 
     us: float
     transfer_us: float  # of a transfer beside it
+    disk_us: float  # the same two with nothing in memory
+    disk_transfer_us: float
 
 
 class _People:
@@ -84,12 +88,17 @@ class _People:
 
 
 def _timed(
-    ledger: Ledger, time_ms: int, txs: Sequence[Transaction], *, due: bool
+    ledger: Ledger,
+    time_ms: int,
+    txs: Sequence[Transaction],
+    *,
+    due: bool,
+    from_disk: bool = False,
 ) -> tuple[float, Outcome]:
     """Microseconds of CPU to execute a block on the head, and what came of it."""
     parent = ledger._parent(ledger.head.hash)
     before = parent.head.header
-    draft = Draft(parent.reader)
+    draft = Draft(StateReader(ledger._store) if from_disk else parent.reader)
     start = time.thread_time()
     run = BlockRun(
         ledger.registry, draft, height=before.height + 1, time_ms=time_ms,
@@ -101,20 +110,30 @@ def _timed(
     return (time.thread_time() - start) * 1e6, outcome
 
 
-def _transfers(ledger: Ledger, people: _People, time_ms: int, count: int) -> float:
+def _transfers(
+    ledger: Ledger, people: _People, time_ms: int, count: int, *, from_disk: bool = False
+) -> float:
     """Microseconds of CPU for each of so many transfers, without due work."""
-    spent, outcome = _timed(ledger, time_ms, people.transfers(ledger, count, time_ms), due=False)
+    txs = people.transfers(ledger, count, time_ms)
+    spent, outcome = _timed(ledger, time_ms, txs, due=False, from_disk=from_disk)
     if any(receipt.code for receipt in outcome.receipts):
         raise RuntimeError("a transfer beside was refused")
     return spent / count
 
 
-def _cost(ledger: Ledger, people: _People, time_ms: int, txs: Sequence[Transaction]) -> _Cost:
-    """Of a block and of transfers beside it, which go first at every second height."""
-    count = len(txs)
-    beside = _transfers(ledger, people, time_ms, count) if ledger.head.header.height % 2 else 0.0
-    spent, _ = _timed(ledger, time_ms, txs, due=True)
-    return _Cost(spent / count, beside or _transfers(ledger, people, time_ms, count))
+def _cost(
+    ledger: Ledger, people: _People, time_ms: int, txs: Sequence[Transaction], count: int
+) -> tuple[_Cost, Outcome]:
+    """Of a block (without `txs`: of `count` things that fall due) and of transfers beside it, which
+    go first at every second height; and what the block came to.
+    """
+    first = bool(txs) and ledger.head.header.height % 2 == 1
+    beside = _transfers(ledger, people, time_ms, count) if first else 0.0
+    spent, outcome = _timed(ledger, time_ms, txs, due=True)
+    beside = beside or _transfers(ledger, people, time_ms, count)
+    disk, _ = _timed(ledger, time_ms, txs, due=True, from_disk=True)
+    disk_beside = _transfers(ledger, people, time_ms, count, from_disk=True)
+    return _Cost(spent / count, beside, disk / count, disk_beside), outcome
 
 
 def _until_final(ledger: Ledger, people: _People) -> list[_Cost]:
@@ -124,15 +143,14 @@ def _until_final(ledger: Ledger, people: _People) -> list[_Cost]:
         left = sum(row.status != FINAL for _, row in view.reader.items(ORDER))
     while left:
         at_ms = ledger.head.header.timestamp_ms + LIVE_STEP_MS_MAX
-        spent, outcome = _timed(ledger, at_ms, (), due=True)
-        due = Counter(event.name for receipt in outcome.receipts for event in receipt.events)
-        left -= due["order_final"]
-        if due["order_final"] == len(outcome.receipts) == DUE_ITEMS_MAX:
-            beside = _transfers(ledger, people, at_ms, DUE_ITEMS_MAX)
-            costs.append(_Cost(spent / DUE_ITEMS_MAX, beside))
+        cost, outcome = _cost(ledger, people, at_ms, (), DUE_ITEMS_MAX)
         built = ledger.build(ledger.head.hash, (), at_ms)
         name = hash_header(built.block.header)
         ledger.commit(name, _certificate(built.block.header.height, name))
+        due = Counter(event.name for receipt in outcome.receipts for event in receipt.events)
+        left -= due["order_final"]
+        if due["order_final"] == len(outcome.receipts) == DUE_ITEMS_MAX:
+            costs.append(cost)
     return costs
 
 
@@ -162,7 +180,7 @@ def replay(home: Path, genesis: Genesis, newcomers: str) -> dict[str, object]:
                     kind = newcomers
                 elif kind == "dollar_transfer":
                     people.meet(txs)
-                cost = _cost(ledger, people, block.header.timestamp_ms, txs)
+                cost, _ = _cost(ledger, people, block.header.timestamp_ms, txs, len(txs))
                 costs.setdefault(kind, []).append(cost)
             why = ledger.check(block, txs)
             if why is not None:
@@ -180,6 +198,9 @@ def replay(home: Path, genesis: Genesis, newcomers: str) -> dict[str, object]:
                 "kind": kind,
                 "us_per_tx": round(median(cost.us for cost in each), 1),
                 "ratio": round(median(cost.us / cost.transfer_us for cost in each), 2),
+                "ratio_from_disk": round(
+                    median(cost.disk_us / cost.disk_transfer_us for cost in each), 2
+                ),
                 "ratio_to_first": round(median(cost.us for cost in each) / first, 2),
                 "blocks": len(each),
             }
