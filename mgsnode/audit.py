@@ -35,6 +35,8 @@ from mgsnode.home import Home, carried_reader, load_home_genesis
 from mgsnode.snapshots import Shelf, verify_folder
 from state.audit import AuditResult, Inspect, audit_source, audit_store
 from state.chain import read_base
+from state.layout import open_store
+from state.registry import standard_registry
 from state.restore import Read
 from state.snapshot import Item
 from state.source import Source, StoreSource
@@ -93,7 +95,7 @@ def audit_home(
 def _at_rest(paths: Home) -> Store:
     """The store of a stopped node; `Locked` says what to do about one that runs."""
     try:
-        return Store.open(paths.store)
+        return open_store(paths.store, standard_registry())
     except Locked as locked:
         raise Locked(f"{locked}: stop the node, or name it with --rpc") from None
 

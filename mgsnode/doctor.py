@@ -21,6 +21,8 @@ from mgsnode.guard import JOURNAL_FILE
 from mgsnode.home import Home, load_home_genesis
 from mgsnode.keystore import read_key_info
 from mgsnode.ports import busy_ports
+from state.layout import check_layout
+from state.registry import standard_registry
 
 _ASK_S: Final = 5.0
 _MIB: Final = 2**20
@@ -112,6 +114,7 @@ def _journal(paths: Home, home: Path) -> str:
 def _store(paths: Home) -> str:
     if not paths.store.exists():
         raise ConfigError(f"{paths.store} does not exist; make it with: mgsnode init")
+    check_layout(paths.store, standard_registry())
     size = sum(file.stat().st_size for file in paths.store.iterdir() if file.is_file())
     return f"{size // _MIB} MiB; `mgsnode audit --home` looks at what is in it"
 

@@ -25,8 +25,9 @@ from mgsnode.home import Home, carried_reader, load_home_genesis
 from mgsnode.snapshots import Shelf, verify_folder
 from state import chain
 from state.draft import StateReader
+from state.layout import open_store
 from state.ledger import Ledger
-from state.store import Store
+from state.registry import standard_registry
 from state.tx.gateways import GATEWAY, Gateway
 from state.view import check_laws
 
@@ -47,7 +48,7 @@ def carry(home: Path, members: Path, out: Path, *, chain_id: str, time_ms: int) 
         raise ConfigError(f"{out} exists already")
     earlier = load_home_genesis(home)
     shelf = Shelf(Home(home).snapshots, earlier)
-    with Store.open(Home(home).store) as store:
+    with open_store(Home(home).store, standard_registry()) as store:
         rows = dict(StateReader(store).items(GATEWAY))
         head = shelf.create(store)
     folder = shelf.folder(head.header.height)
@@ -96,7 +97,7 @@ def check_earlier(genesis: Genesis, home: Path) -> int:
     earlier = load_home_genesis(home)
     if earlier.hash != carried.genesis_hash:
         raise ConfigError(f"{home} is of another chain than the one that is carried over")
-    with Store.open(Home(home).store) as store:
+    with open_store(Home(home).store, standard_registry()) as store:
         header = chain.read_header(store, carried.height)
         last = chain.read_head(store)[0].height
     if header is None:

@@ -16,7 +16,6 @@ from mgsnode.base.codec import Value, decode, decode_stored
 from mgsnode.base.errors import Corrupt, Malformed
 from mgsnode.base.hashing import HASH_BYTES, header_hash_of, txid_of
 from mgsnode.base.transaction import Body
-from state.context import CLOCK, DUE, PARAM, PAUSE, ROOT, VERSION
 from state.fields import ListOf, Optional, Struct
 from state.registry import Registry
 from state.table import STATE_PREFIX, Table
@@ -106,13 +105,6 @@ def _inside(shape: object, found: Any, true: Any) -> str:
         deeper = _inside(shape.item, found[at], true[at])
         return f"{at}.{deeper}" if deeper else str(at)
     return ""
-
-
-def all_tables(registry: Registry) -> Mapping[int, Table[Any, Any]]:
-    """Every table by number, the core's and the families'."""
-    tables: list[Table[Any, Any]] = [CLOCK, DUE, PARAM, PAUSE, ROOT, VERSION]
-    tables += [table for family in registry.families for table in family.tables]
-    return {table.number: table for table in tables}
 
 
 def state_row(state_key: bytes, tables: Mapping[int, Table[Any, Any]], hrp: str) -> str:

@@ -15,7 +15,7 @@ from mgsnode.base.codec import decode_stored
 from mgsnode.base.errors import Corrupt
 from mgsnode.base.hashing import HASH_BYTES
 from state import chain
-from state.blame import all_tables, record_field, state_row
+from state.blame import record_field, state_row
 from state.lists import LIST_PREFIX
 from state.registry import Registry
 from state.store import Rows
@@ -67,7 +67,7 @@ def _explain(have: Row | None, want: Row | None, registry: Registry, hrp: str) -
 
 def _inside(key: bytes, have: bytes, want: bytes, registry: Registry) -> str:
     if key[:1] == STATE_PREFIX and len(key) > 1:
-        table = all_tables(registry).get(key[1])
+        table = registry.tables.get(key[1])
         return record_field(have, want, table.record._fields) if table else ""
     if key[:1] == chain.RECEIPTS:
         return receipt_difference(have, want)
@@ -100,7 +100,7 @@ def row_name(key: bytes, registry: Registry, hrp: str) -> str:
     if first in _HEIGHT_ROWS and len(rest) == 8:
         return f"height {int.from_bytes(rest, 'big')}: {_HEIGHT_ROWS[first]}"
     if first == STATE_PREFIX:
-        return state_row(key, all_tables(registry), hrp)
+        return state_row(key, registry.tables, hrp)
     if first == TRIE_PREFIX:
         path = "".join(f"{half:x}" for half in rest)
         return f"trie node {path or 'at the root'}"

@@ -24,6 +24,7 @@ from mgsnode.base.hashing import ZERO_HASH
 from state import chain
 from state.draft import Changes, Draft, StateReader
 from state.execute import apply_carried, apply_genesis
+from state.layout import new_store
 from state.registry import Registry
 from state.restore import Read, carry_rows
 from state.store import Store
@@ -58,15 +59,15 @@ def create_store(
     if genesis.carried:
         if carried is None:
             raise ConfigError("this genesis takes over a state: its snapshot is needed")
-        with Store.create(path) as store:
-            carry_rows(store, genesis, carried)
+        with new_store(path, registry) as store:
+            carry_rows(store, genesis, carried, registry)
             draft = Draft(StateReader(store))
             apply_carried(registry, draft, genesis)
             _begin(store, genesis, draft.changes())
     else:
         draft = Draft(StateReader(_NoRows()))
         apply_genesis(registry, draft, genesis)
-        with Store.create(path) as store:
+        with new_store(path, registry) as store:
             _begin(store, genesis, draft.changes())
 
 

@@ -42,6 +42,7 @@ from state.door import Door
 from state.draft import RecordCache
 from state.execute import check_envelope
 from state.genesis import create_store
+from state.layout import open_store
 from state.registry import Registry, standard_registry
 from state.restore import Read
 from state.store import Store, StoreStats
@@ -98,15 +99,18 @@ class Ledger:
 
     @classmethod
     def open(cls, path: Path, genesis: Genesis, registry: Registry | None = None) -> Ledger:
-        """The ledger in `path`. Raises `ConfigError` (none, another chain), `Locked`, `Corrupt`."""
-        store = Store.open(path)
+        """The ledger in `path`. Raises `ConfigError` (none, another chain, another layout of rows),
+        `Locked`, `Corrupt`.
+        """
+        registry = registry or standard_registry()
+        store = open_store(path, registry)
         try:
             header, _ = chain.read_head(store)
             if header.genesis_hash != genesis.hash:
                 raise ConfigError(f"the store in {path} holds another chain than the genesis")
             if check_top(stored(store)) != header.state_root:
                 raise Corrupt(f"height {header.height}: the state's root is not the header's")
-            return cls(store, genesis, registry or standard_registry(), header)
+            return cls(store, genesis, registry, header)
         except MgsError:
             store.close()
             raise

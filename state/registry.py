@@ -15,12 +15,27 @@ from typing import Any, NamedTuple
 import state.tx
 from mgsnode.base.genesis import Genesis
 from mgsnode.base.transaction import ENVELOPE_REFUSALS
-from state.context import Action, Context, Fields, Hook, ParamSpec, Refusal, Rules
+from state.context import (
+    CLOCK,
+    DUE,
+    PARAM,
+    PAUSE,
+    ROOT,
+    VERSION,
+    Action,
+    Context,
+    Fields,
+    Hook,
+    ParamSpec,
+    Refusal,
+    Rules,
+)
 from state.draft import Reader
 from state.fields import Struct
 from state.table import Table
 
 FEE_WEIGHT_UNIT = 100  # the weight of a transfer
+_CORE_TABLES: tuple[Table[Any, Any], ...] = (CLOCK, DUE, PARAM, PAUSE, ROOT, VERSION)
 
 
 class Kind(NamedTuple):
@@ -95,6 +110,8 @@ class Registry:
         self.kinds = {kind.name: kind for kind, _ in of}
         self.family_of_kind = {kind.name: number for kind, number in of}
         self.events = {event.name: event for family in self.families for event in family.events}
+        tables = [table for family in self.families for table in family.tables]
+        self.tables = {table.number: table for table in (*_CORE_TABLES, *tables)}
         self.params = {spec.name: spec for spec in self._param_specs()}
         self.defaults = {name: spec.default for name, spec in self.params.items()}
         self.weight_param = {name: f"fee_weight_{name}" for name in self.kinds}

@@ -20,7 +20,9 @@ from mgsnode.base.hashing import HASH_BYTES
 from mgsnode.base.transaction import open_transaction
 from state import chain
 from state.draft import StateReader
+from state.layout import check_rows, new_store
 from state.proof import BUCKET_ROWS_MAX, FANOUT, NODE_BYTES, half_byte, trie_key_of
+from state.registry import Registry, standard_registry
 from state.snapshot import (
     BLOCK,
     CHUNK_BYTES,
@@ -212,17 +214,21 @@ def _node(rows: Rows, path: bytes) -> bytes:
 # Restoring
 
 
-def restore(path: Path, genesis: Genesis, read: Read) -> SnapshotHead:
+def restore(
+    path: Path, genesis: Genesis, read: Read, registry: Registry | None = None
+) -> SnapshotHead:
     """Make the store `path` of a snapshot whose items `read` gives; open it with `Ledger.open`.
 
     `Malformed` where an item is not what the certified header says, `ConfigError` where a store
-    is there already. What was written until then is no store: throw the folder away.
+    is there already or the rows are laid out as another program does. What was written until then
+    is no store: throw the folder away.
     """
+    registry = registry or standard_registry()
     head = open_head(read(HEAD), genesis)
     block = open_base_block(read(BLOCK), head)
     receipts = open_base_receipts(read(RECEIPTS), head)
-    with Store.create(path) as store:
-        _write_chunks(store, head.prefixes, head.header.state_root, read)
+    with new_store(path, registry) as store:
+        _write_chunks(store, head.prefixes, head.header.state_root, read, registry)
         with store.batch() as batch:
             chain.write_base(batch, head.header.height, head.links)
             chain.write_block(
@@ -238,21 +244,26 @@ def restore(path: Path, genesis: Genesis, read: Read) -> SnapshotHead:
     return head
 
 
-def carry_rows(store: Store, genesis: Genesis, read: Read) -> None:
+def carry_rows(store: Store, genesis: Genesis, read: Read, registry: Registry) -> None:
     """Put the state that `genesis` takes over into an empty store, as it was; no block yet.
 
-    `read` gives the items of its snapshot. `Malformed` where one is not what the genesis names.
+    `read` gives the items of its snapshot. `Malformed` where one is not what the genesis names,
+    `ConfigError` where another program's rows are in it.
     """
     (carried,) = genesis.carried
     prefixes = open_carried_head(read(HEAD), carried)
-    _write_chunks(store, prefixes, carried.state_root, read)
+    _write_chunks(store, prefixes, carried.state_root, read, registry)
 
 
-def _write_chunks(store: Store, prefixes: Sequence[bytes], root: bytes, read: Read) -> None:
+def _write_chunks(
+    store: Store, prefixes: Sequence[bytes], root: bytes, read: Read, registry: Registry
+) -> None:
     """The rows and nodes of a whole state with this root; what is written last is not synced."""
     parts: dict[bytes, Grown] = {}
+    seen: dict[int, bool] = {}
     for prefix in prefixes:
         chunk = open_chunk(read(prefix), prefix, root)
+        check_rows(chunk.rows, registry, seen)
         with store.batch(sync=False) as batch:
             chain.write_state(batch, chunk.rows, chunk.part.nodes)
         parts[prefix] = chunk.part._replace(nodes={})

@@ -39,11 +39,12 @@ def create(
     """Make a snapshot of the head. A node that runs on this home makes it and goes on."""
     from mgsnode.base.errors import Locked, MgsError
     from mgsnode.home import Home
-    from state.store import Store
+    from state.layout import open_store
+    from state.registry import standard_registry
 
     shelf = _shelf(home)
     try:
-        with Store.open(Home(home).store) as store:
+        with open_store(Home(home).store, standard_registry()) as store:
             head = shelf.create(store)
     except Locked:
         before = shelf.heights()

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from typer.testing import CliRunner
 
 from mgsnode.audit import audit_home, audit_rpc, genesis_of, line_of, open_genesis
 from mgsnode.base.codec import encode
 from mgsnode.base.errors import ConfigError, Corrupt
-from mgsnode.cli.main import main
+from mgsnode.cli.main import main, make_app
 from mgsnode.client import Unreachable
 from mgsnode.devnet import dev_genesis
 from mgsnode.genesis import genesis_text
@@ -29,7 +30,7 @@ from rpc.limits import RpcSettings
 from rpc.server import RpcServer
 from state import chain
 from state.ledger import Ledger
-from state.store import Store
+from state.store import LAYOUT_FILE, Store
 from tests.mgsnode.small_chain import GENESIS, HEIGHTS, TXS, add_block, make_chain
 from tests.rpc.devnode import DevNode
 
@@ -180,6 +181,21 @@ def test_a_store_that_lost_its_last_blocks_is_found_by_the_votes(
     shutil.copytree(Home(older).store, Home(home).store)
     fault = audit_home(home).fault
     assert fault == f"the store ends at height {HEIGHTS - 2}, but this node voted at height 5"
+
+
+def test_a_store_of_another_program_exits_3_and_the_way_back_keeps_keys_and_journal(
+    home: Path,
+) -> None:
+    paths = Home(home)
+    (paths.store / LAYOUT_FILE).write_text("0-00\n")
+    done = command("--home", home)
+    assert done.returncode == 3 and "another layout of rows (its mark: 0-00" in done.stderr
+    kept = [paths.gateway_key.read_bytes(), *map(Path.read_bytes, paths.journal.iterdir())]
+    paths.store.rename(paths.store.with_name("store.other"))
+    init = ["init", "--home", str(home), "--genesis", str(paths.genesis), "--clear"]
+    assert CliRunner().invoke(make_app(), init).exit_code == 0
+    Ledger.open(paths.store, GENESIS).close()
+    assert kept == [paths.gateway_key.read_bytes(), *map(Path.read_bytes, paths.journal.iterdir())]
 
 
 def test_a_locked_store_exits_4(home: Path) -> None:

@@ -19,6 +19,7 @@ from mgsnode.devnet import dev_genesis, dev_key_file
 from mgsnode.doctor import examine
 from mgsnode.home import Home, create_home, create_keys
 from mgsnode.ports import free_base_port
+from state.store import LAYOUT_FILE
 from tests.mgsnode.fake_node import fake_node
 
 STATUS = {"height": 7, "role": "validator", "peers": 3, "gateway": "albion", "uptime_s": 5}
@@ -66,6 +67,15 @@ def test_each_trouble_is_named_and_does_not_hide_the_next(
     found = wrong(home)  # a home that was never finished lacks nothing else
     assert found.keys() == {"settings", "genesis", "transport key"}
     assert "does not exist" in found["genesis"]
+
+
+def test_a_store_of_another_program_is_seen_without_opening_it(home: Path) -> None:
+    store = Home(home).store
+    before = {path.name: path.stat().st_mtime_ns for path in store.iterdir()}
+    assert "store" not in wrong(home)
+    assert {path.name: path.stat().st_mtime_ns for path in store.iterdir()} == before
+    (store / LAYOUT_FILE).unlink()
+    assert "another layout of rows (its mark: none" in wrong(home)["store"]
 
 
 def test_a_journal_of_another_key_is_seen(home: Path, tmp_path: Path) -> None:

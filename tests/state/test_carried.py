@@ -17,6 +17,7 @@ from state.execute import apply_carried, check_due, check_params
 from state.ledger import Ledger
 from state.restore import make_snapshot
 from state.snapshot import Item
+from state.store import LAYOUT_FILE
 from state.tx.accounts import ACCOUNT
 from state.tx.gateways import (
     ACTIVE,
@@ -211,6 +212,8 @@ def test_the_new_chain_goes_on_with_balances_and_nonces(tmp_path: Path) -> None:
     new = Ledger.create(tmp_path / "new", genesis, carried=items.__getitem__)
     again = Ledger.create(tmp_path / "again", genesis, carried=items.__getitem__)
     assert again.head == new.head and new.head.header.height == 0
+    marks = {(tmp_path / one / LAYOUT_FILE).read_text() for one in ("earlier", "new")}
+    assert len(marks) == 1
     assert new.head.validators == genesis.validators()
     with old.view() as before, new.view() as view:
         assert all(law.ok for law in check_laws(view))

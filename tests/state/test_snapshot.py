@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from mgsnode.base.block import Header, hash_header, make_certificate, vote_fields
 from mgsnode.base.codec import CODEC_ITEMS_MAX, decode, encode
-from mgsnode.base.errors import ConfigError, Malformed
+from mgsnode.base.errors import ConfigError, Corrupt, Malformed
 from mgsnode.base.hashing import ZERO_HASH, digest
 from mgsnode.base.keys import Signed, statement
 from mgsnode.base.validators import Validator, ValidatorSet
@@ -32,8 +33,9 @@ from state.snapshot import (
     open_chunk,
     open_head,
 )
-from state.store import Store
+from state.store import LAYOUT_FILE, Store
 from state.trie import grow, join, update
+from state.tx.accounts import ACCOUNT
 from tests.state.world import DOLLAR, Person, make_genesis, people
 
 HOLDERS = people(*[f"holder{i}" for i in range(400)])
@@ -112,6 +114,8 @@ def test_a_restored_store_has_the_state_the_trie_and_the_head_of_the_first(
     head = restore.restore(tmp_path / "store", GENESIS, items.__getitem__)
     assert len(head.prefixes) > 16
     ours, theirs = rows_of(tmp_path / "store"), rows_of(store_path)
+    marks = [(path / LAYOUT_FILE).read_text() for path in (tmp_path / "store", store_path)]
+    assert marks[0] == marks[1]
     for first in (b"s", b"t"):
         assert {k: v for k, v in ours.items() if k[:1] == first} == {
             k: v for k, v in theirs.items() if k[:1] == first
@@ -159,6 +163,17 @@ def test_a_part_whose_keys_were_picked_to_meet_is_cut_further(
         chunk = open_chunk(found[prefix], prefix, head.header.state_root)
         rows = sum(len(key) + len(value) for key, value in chunk.rows)
         assert len(chunk.rows) <= 16 or rows <= 1_500
+
+
+def test_a_snapshot_of_other_rows_makes_no_store(
+    items: Items, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wider = NamedTuple("Account", [(name, int) for name in (*ACCOUNT.record._fields, "more")])
+    monkeypatch.setattr(ACCOUNT, "record", wider)
+    with pytest.raises(ConfigError, match=r"another layout of rows \(dollar/account\)"):
+        restore.restore(tmp_path / "store", GENESIS, items.__getitem__)
+    with pytest.raises(Corrupt, match="no head"):
+        Ledger.open(tmp_path / "store", GENESIS)
 
 
 def test_height_0_has_no_certificate_and_no_snapshot(tmp_path: Path) -> None:
