@@ -18,6 +18,7 @@ REQUEST_MS_MAX = 60_000  # after this the rest of a batch is refused
 WAIT_MS_MAX = 50_000  # the longest a single method waits; below what proxies cut
 LIST_LIMIT = 50  # items of a page unless told
 LIST_LIMIT_MAX = 500  # a page is read without yielding: about 10 ms
+LIST_SCAN_MAX = 500  # entries looked at for a page, whatever was asked for of them
 EVENTS_BLOCKS_MAX = 1_000  # blocks looked through for one page of events
 SUBSCRIPTIONS_MAX = 16  # of one connection
 INFLIGHT_MAX = 32  # requests that one WebSocket connection may have running
@@ -29,6 +30,7 @@ SEND_S = 10.0  # a WebSocket message must be taken by then
 PING_S = 20.0  # a WebSocket that answers no ping is gone
 
 assert HALF_OPEN_S + SWEEP_S < 10
+assert LIST_LIMIT_MAX <= LIST_SCAN_MAX  # a page of all is as long as its limit
 assert WAIT_MS_MAX < REQUEST_MS_MAX
 
 

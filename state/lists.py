@@ -9,7 +9,7 @@ Key: `b"i"`, list number, owner's length, owner, height (8), place within the bl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from mgsnode.base.errors import Malformed
@@ -31,13 +31,12 @@ def write_lists(batch: Batch, height: int, listed: Sequence[tuple[int, bytes, by
         batch.put(_prefix(number, owner) + at, object_id)
 
 
-def read_list(
-    rows: Rows, number: int, owner: bytes, *, after: bytes = b"", limit: int, newest: bool = False
-) -> tuple[list[bytes], bytes]:
-    """(object ids, cursor): up to `limit` ids beyond the cursor `after`, oldest first.
+def walk_list(
+    rows: Rows, number: int, owner: bytes, *, after: bytes = b"", newest: bool = False
+) -> Iterator[tuple[bytes, bytes]]:
+    """(cursor, object id) of what stands beyond the cursor `after`, oldest first.
 
-    The cursor returned is empty at the end. `newest` walks from the newest to the oldest.
-    `Malformed` for a cursor that is none.
+    `newest` walks from the newest to the oldest. `Malformed` for a cursor that is none.
     """
     if after and len(after) != CURSOR_BYTES:
         raise Malformed("not a cursor of this list")
@@ -47,11 +46,22 @@ def read_list(
         stop = prefix + after
     elif after:
         start = prefix + after + b"\0"
+    for key, object_id in rows.iterate(prefix=prefix, start=start, stop=stop, reverse=newest):
+        yield key[-CURSOR_BYTES:], object_id
+
+
+def read_list(
+    rows: Rows, number: int, owner: bytes, *, after: bytes = b"", limit: int, newest: bool = False
+) -> tuple[list[bytes], bytes]:
+    """(object ids, cursor): up to `limit` ids as `walk_list` gives them.
+
+    The cursor returned is empty at the end.
+    """
     ids: list[bytes] = []
     last = b""
-    for key, object_id in rows.iterate(prefix=prefix, start=start, stop=stop, reverse=newest):
+    for cursor, object_id in walk_list(rows, number, owner, after=after, newest=newest):
         if len(ids) == min(limit, PAGE_MAX):
             return ids, last
         ids.append(object_id)
-        last = key[-CURSOR_BYTES:]
+        last = cursor
     return ids, b""

@@ -1,4 +1,4 @@
-"""What a sale costs and who earns on it: `order cost` and `order earns`, in dollars and tokens."""
+"""Sales as they stand: what one costs, who earns on it, and which wait for whom (`order list`)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from mgsnode.cli.readable import readable
 _COST_SUMS = frozenset(
     ("total", "network_fee", "transaction_fees", "exchange", "cost", "commission")
 )  # fmt: skip
+_COLUMNS = ("order", "status", "total", "refunded", "buyer", "paid_ms", "due_live_ms")
 _NOT_FOUND = -32001
 _PAGE = 500
 
@@ -71,6 +72,38 @@ def earns(
     if not json:
         told = readable(told, {"to_shop", "fee", "refunded", "dollars", "tokens"})
     show(told, as_json=json)
+
+
+def list_(
+    shop: Annotated[str, typer.Option(help="At this shop: the txid that opened it.")] = "",
+    buyer: Annotated[str, typer.Option(help="Of this buyer.")] = "",
+    arbiter: Annotated[str, typer.Option(help="Ever disputed before this arbiter.")] = "",
+    status: Annotated[
+        str, typer.Option(help="Only these: paid (to be shipped), shipped, disputed …")
+    ] = "",
+    newest: Annotated[bool, typer.Option("--newest", help="Begin with the newest.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
+    rpc: RpcUrl = RPC_DEFAULT,
+    json: JsonFlag = False,
+) -> None:
+    """List orders of one shop, buyer or arbiter. What a shop must still ship is --status paid."""
+    from mgsnode.client import call_once
+
+    named = {"shop": shop, "buyer": buyer, "arbiter": arbiter, "status": status}
+    params: dict[str, Any] = {name: value for name, value in named.items() if value}
+    params |= {"newest": newest, "cursor": None}
+    items: list[dict[str, Any]] = []
+    while len(items) < limit:  # a page may be short, even empty, and go on
+        wanted = min(limit - len(items), _PAGE)
+        page = call_once(rpc, "order_list", {**params, "limit": wanted})
+        items += page["items"]
+        params["cursor"] = page["next_cursor"]
+        if params["cursor"] is None:
+            break
+    if not json:
+        rows = [{name: order[name] for name in _COLUMNS} for order in items]
+        items = readable(rows, {"total", "refunded"})
+    show({"items": items, "more": params["cursor"] is not None}, as_json=json)
 
 
 def _row(role: str, account: str, what: str, dollars: str, tokens: str = "0") -> dict[str, Any]:

@@ -12,7 +12,7 @@ import typer
 
 from mgsnode.cli.common import RPC_DEFAULT, JsonFlag, RpcUrl, micro, show
 from mgsnode.cli.readable import readable
-from mgsnode.cli.sales import cost, earns
+from mgsnode.cli.sales import cost, earns, list_
 from mgsnode.cli.sending import sends
 
 _DAY_MS = 86_400_000
@@ -55,7 +55,7 @@ def register(app: typer.Typer) -> None:
         ("pay", pay), ("ship", ship), ("dispatch", dispatch), ("deliver", deliver),
         ("extend", extend), ("complete", complete), ("cancel", cancel), ("refund", refund),
         ("dispute", dispute), ("withdraw", withdraw), ("rule", rule), ("show", show_order),
-        ("cost", cost), ("earns", earns),
+        ("cost", cost), ("earns", earns), ("list", list_),
     ):  # fmt: skip
         order.command(name)(command)
     app.add_typer(order, name="order")

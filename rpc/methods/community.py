@@ -76,6 +76,7 @@ class _DemandParams(Params):
 class _DemandsParams(ListParams):
     category: _Slug | None = None
     poster: Address | None = None
+    open: bool = False
     positions: ClassVar[tuple[str, ...]] = ("category", "cursor", "limit")
 
 
@@ -215,9 +216,12 @@ async def _demands(ctx: Context, params: _DemandsParams) -> object:
     elif params.poster is not None:
         number, owner = OF_POSTER, params.poster
     hrp = ctx.api.hrp
-    return await read_page(
-        ctx.api, number, owner, params, lambda view, demand: _demand_json(view, demand, hrp)
-    )
+
+    def show(view: View, demand: bytes) -> dict[str, object] | None:
+        shown = _demand_json(view, demand, hrp)
+        return None if params.open and not shown["open"] else shown
+
+    return await read_page(ctx.api, number, owner, params, show)
 
 
 async def _open(ctx: Context, params: _OpenParams) -> object:
@@ -329,7 +333,8 @@ METHODS: Final = (
     ),
     Method(
         name="demand_list",
-        summary="All demands, those of a category or of a poster, oldest first.",
+        summary="All demands, those of a category or of a poster, oldest first; with `open` those "
+        "of which units are open, of the next 500: a page may be shorter than `limit` and go on.",
         params=_DemandsParams,
         result=page(obj(**_DEMAND)),
         run=_demands,

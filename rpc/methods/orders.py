@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Literal, get_args
 
 from mgsnode.base.address import address_text
 from rpc.dispatch import Context, Method
@@ -18,6 +18,7 @@ from rpc.results import (
     TEXT,
     TIME_MS,
     array,
+    enum,
     mapping,
     nullable,
     obj,
@@ -42,6 +43,7 @@ from state.tx.orders import (
     Shop,
 )
 from state.tx.ratings import rating_of
+from state.tx.sales import STATUSES
 from state.tx.shops import SERVED, VOUCH, ShopFigures, figures_of, terms_now
 from state.view import View
 
@@ -50,6 +52,12 @@ _TERM_NAMES: Final = (
     "arbiter",
 )  # fmt: skip
 _PURPOSES: Final = {ESCROW: "escrow", HOLDBACK: "holdback", COMMISSION: "commission"}
+
+
+OrderStatus = Literal[
+    "paid", "shipped", "completed", "disputed", "ruled", "final", "cancelled", "refunded"
+]
+assert get_args(OrderStatus) == STATUSES
 
 
 class _ShopParams(Params):
@@ -70,6 +78,7 @@ class _OrdersParams(ListParams):
     shop: Hash32 | None = None
     batch: Hash32 | None = None
     arbiter: Address | None = None
+    status: OrderStatus | None = None
     positions: ClassVar[tuple[str, ...]] = ("buyer", "cursor", "limit")
 
 
@@ -260,9 +269,11 @@ async def _orders(ctx: Context, params: _OrdersParams) -> object:
         raise invalid_params("one of buyer, shop, batch and arbiter")
     ((number, owner),) = asked
 
-    def show(view: View, order_id: bytes) -> dict[str, object]:
+    def show(view: View, order_id: bytes) -> dict[str, object] | None:
         row = view.order(order_id)
         assert row is not None, "an order is never removed"
+        if params.status not in (None, row.status):
+            return None
         return _order_json(view, order_id, row, ctx.api.hrp)
 
     return await read_page(ctx.api, number, owner, params, show)
@@ -281,7 +292,7 @@ _SHOP: Final[dict[str, Any]] = {
     "disputes": INT, "disputes_lost": INT,
 }  # fmt: skip
 _ORDER: Final[dict[str, Any]] = {
-    "order": HASH, "shop": HASH, "buyer": ADDRESS, "status": TEXT, "total": AMOUNT,
+    "order": HASH, "shop": HASH, "buyer": ADDRESS, "status": enum(*STATUSES), "total": AMOUNT,
     "refunded": AMOUNT, "refunded_from_escrow": AMOUNT, "to_shop": AMOUNT, "fee": AMOUNT,
     "commission": AMOUNT, "due_live_ms": nullable(TIME_MS), "fee_bp": INT, "fee_minimum": AMOUNT,
     "complete_after_ms": INT, "return_window_ms": INT, "holdback_bp": INT, "commission_bp": INT,
@@ -333,7 +344,8 @@ METHODS: Final = (
     ),
     Method(
         name="order_list",
-        summary="Orders of a buyer, at a shop, of a batch or before an arbiter, oldest first.",
+        summary="Orders of a buyer, at a shop, of a batch or ever before an arbiter, oldest first; "
+        "with `status` those in it, of the next 500: a page may be shorter than `limit` and go on.",
         params=_OrdersParams,
         result=page(obj(**_ORDER)),
         run=_orders,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Literal, get_args
 
 from mgsnode.base.address import address_text
 from rpc.dispatch import Context, Method
@@ -19,6 +19,7 @@ from rpc.results import (
     TEXT,
     TIME_MS,
     array,
+    enum,
     nullable,
     obj,
     page,
@@ -37,10 +38,15 @@ from state.context import family_ms, live_at, pause_of
 from state.tx.accounts import freeze_of
 from state.tx.contests import CONTEST
 from state.tx.money import REDEMPTIONS
-from state.tx.payouts import OPEN_STATUSES, Redemption, deadline_of, status_of
+from state.tx.payouts import OPEN_STATUSES, STATUSES, Redemption, deadline_of, status_of
 from state.tx.quotes import CURRENT, QUOTE, QUOTES_OF, Quote, current_quote
 from state.tx.redeeming import BY_GATEWAY, BY_HOLDER
 from state.view import View
+
+RedemptionStatus = Literal[
+    "pending", "claimed", "contested", "paid", "returned", "refused", "expired", "seized"
+]
+assert get_args(RedemptionStatus) == STATUSES
 
 
 class _RedemptionParams(Params):
@@ -50,6 +56,7 @@ class _RedemptionParams(Params):
 class _RedemptionsParams(ListParams):
     holder: Address | None = None
     gateway: Name | None = None
+    status: RedemptionStatus | None = None
     positions: ClassVar[tuple[str, ...]] = ("holder", "cursor", "limit")
 
 
@@ -124,9 +131,11 @@ async def _redemptions(ctx: Context, params: _RedemptionsParams) -> object:
     if params.gateway is not None:
         number, owner = BY_GATEWAY, params.gateway.encode()
 
-    def show(view: View, rid: bytes) -> dict[str, object]:
+    def show(view: View, rid: bytes) -> dict[str, object] | None:
         row = view.redemption(rid)
         assert row is not None, "what is listed is never removed"
+        if params.status not in (None, status_of(view.reader, row)):
+            return None
         return _redemption_json(view, rid, row, ctx.api.hrp)
 
     return await read_page(ctx.api, number, owner, params, show)
@@ -181,9 +190,9 @@ async def _quotes(ctx: Context, params: _QuotesParams) -> object:
 _REDEMPTION: Final[dict[str, Any]] = {
     "redemption": HASH, "holder": ADDRESS, "gateway": TEXT, "amount": AMOUNT, "ask_fee": AMOUNT,
     "deposit": AMOUNT, "currency": TEXT, "payout_hash": HASH, "quote": nullable(HASH),
-    "fiat": AMOUNT, "status": TEXT, "due_live_ms": nullable(TIME_MS), "stands_still": BOOL,
-    "asked_ms": TIME_MS, "closed_ms": nullable(TIME_MS), "reference": nullable(HEX),
-    "reason": TEXT,
+    "fiat": AMOUNT, "status": enum(*STATUSES), "due_live_ms": nullable(TIME_MS),
+    "stands_still": BOOL, "asked_ms": TIME_MS, "closed_ms": nullable(TIME_MS),
+    "reference": nullable(HEX), "reason": TEXT,
 }  # fmt: skip
 _CONTEST: Final = obj(
     reason=TEXT, needed=INT, votes=array(obj(attestor=ADDRESS, holder=BOOL))
@@ -203,7 +212,8 @@ METHODS: Final = (
     ),
     Method(
         name="redemption_list",
-        summary="The redemptions of a holder or at a gateway, oldest first.",
+        summary="The redemptions of a holder or at a gateway, oldest first; with `status` those in "
+        "it, of the next 500: a page may be shorter than `limit` and go on.",
         params=_RedemptionsParams,
         result=page(obj(**_REDEMPTION)),
         run=_redemptions,

@@ -33,6 +33,7 @@ REDEEMED, ASK_FEE, DEPOSIT = 1, 2, 3  # purposes of a redemption's hold
 PENDING, CLAIMED, CONTESTED = OPEN_STATUSES = ("pending", "claimed", "contested")
 PAID, RETURNED, REFUSED = "paid", "returned", "refused"
 EXPIRED, SEIZED = "expired", "seized"
+STATUSES: Final = (*OPEN_STATUSES, PAID, RETURNED, REFUSED, EXPIRED, SEIZED)
 SWEEP_STEP: Final = 64  # of a holder's open redemptions, woken or seized in one item of due work
 
 

@@ -29,6 +29,7 @@ PAID, SHIPPED, COMPLETED, DISPUTED = "paid", "shipped", "completed", "disputed"
 RULED: Final = "ruled"  # divided by the arbiter; final in the next block, by the clock
 FINAL, CANCELLED, REFUNDED_WHOLE = "final", "cancelled", "refunded"
 OPEN: Final = (PAID, SHIPPED, COMPLETED, DISPUTED, RULED)
+STATUSES: Final = (*OPEN, FINAL, CANCELLED, REFUNDED_WHOLE)
 
 
 class Order(NamedTuple):

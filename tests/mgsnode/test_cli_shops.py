@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from mgsnode.base.address import address_text
 from mgsnode.cli import sending
 from mgsnode.cli.main import make_app
 from state.registry import standard_registry
+from tests.mgsnode.fake_node import fake_node
 
 ID = "ab" * 32
 WHO = address_text(bytes(32), "tmgs")
@@ -103,3 +106,30 @@ def test_what_cannot_be_read_is_a_usage_error(sent: list[Any], typed: str) -> No
 def test_both_groups_are_in_the_help() -> None:
     answer = CliRunner().invoke(make_app(), ["--help"]).output
     assert "shop" in answer and "order" in answer
+
+
+async def test_orders_are_listed_over_pages_that_are_short() -> None:
+    asked: list[dict[str, Any]] = []
+
+    def order_list(params: dict[str, Any]) -> dict[str, Any]:
+        asked.append(params)
+        place = int(params["cursor"] or 0)
+        items = [] if place == 1 else [{**ORDER, "order": f"{place:064x}"}]
+        return {"height": 9, "items": items, "next_cursor": str(place + 1) if place < 3 else None}
+
+    async with fake_node({"order_list": order_list}) as url:
+        command = ["order", "list", "--shop", ID, "--status", "paid", "--rpc", url]
+        whole = await asyncio.to_thread(CliRunner().invoke, make_app(), [*command, "--json"])
+        part = await asyncio.to_thread(CliRunner().invoke, make_app(), [*command, "--limit", "2"])
+    said = json.loads(whole.output)
+    assert [item["order"][-1] for item in said["items"]] == ["0", "2", "3"]
+    assert said["more"] is False and said["items"][0]["total"] == "87000000"
+    assert asked[0] == {"shop": ID, "status": "paid", "newest": False, "cursor": None, "limit": 50}
+    assert [params["limit"] for params in asked[4:]] == [2, 1, 1]
+    assert "87.00" in part.output and "2026-11-25" in part.output
+
+
+ORDER = {
+    "status": "paid", "total": "87000000", "refunded": "0", "buyer": WHO, "fee": "1",
+    "paid_ms": 1_795_600_000_000, "due_live_ms": None,
+}  # fmt: skip

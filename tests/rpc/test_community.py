@@ -28,6 +28,11 @@ async def test_a_demand_its_backers_and_what_is_open(wallet: Wallet) -> None:
     assert (backer["withdrawn"], backer["kept_bp"]) == (5, 0)
     assert backer["items"][0]["held"] == "0"
     assert (await wallet.call("offer_list", demand))["items"] == []
+    still = (await wallet.send(BOB, "demand_post", **{**fields, "own": 1}))["txid"]
+    await wallet.send(ALICE, "demand_withdraw", demand=demand)  # nobody asks for it any more
+    for asked, found in (({}, [demand, still]), ({"open": True}, [still])):
+        items = (await wallet.call("demand_list", category="kitchen", **asked))["items"]
+        assert [d["demand"] for d in items] == found
 
 
 async def test_a_community_and_its_posts(wallet: Wallet) -> None:

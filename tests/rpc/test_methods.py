@@ -302,6 +302,9 @@ async def test_a_shop_an_order_and_a_redemption_can_be_read(wallet: Wallet) -> N
     for params in ({"holder": wallet.text(ALICE)}, {"gateway": "north"}):
         page = await wallet.call("redemption_list", **params)
         assert [item["redemption"] for item in page["items"]] == [redeem["txid"]]
+        for status, found in (("pending", 1), ("paid", 0)):
+            page = await wallet.call("redemption_list", **params, status=status)
+            assert (len(page["items"]), page["next_cursor"]) == (found, None)
     supply = await wallet.call("dollar_supply")
     parts = sum(int(supply[name]) for name in ("balances", "fee_pool", "locked", "escrowed"))
     assert parts == int(supply["supply"]) == 3_000 * DOLLAR

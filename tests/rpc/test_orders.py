@@ -99,3 +99,50 @@ async def test_orders_are_listed_by_one_thing(wallet: Wallet, given: dict[str, A
     values = {"buyer": wallet.text(CAROL), "arbiter": wallet.text(CAROL)}
     asked = {name: values.get(name, "00" * 32) for name in given}
     assert (await wallet.refusal("order_list", **asked))["code"] == -32602
+
+
+async def pages(wallet: Wallet, **asked: Any) -> list[list[str]]:
+    """The orders of each page, to the end."""
+    found: list[list[str]] = []
+    cursor = None
+    while True:
+        page = await wallet.call("order_list", **asked, cursor=cursor)
+        found.append([item["order"] for item in page["items"]])
+        cursor = page["next_cursor"]
+        if cursor is None:
+            return found
+
+
+async def test_a_shop_a_buyer_and_an_arbiter_see_what_waits_for_them(
+    wallet: Wallet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = await open_shop(wallet)
+    orders = [await done(wallet, ALICE, "order_pay", shop=shop, lines=LINES) for _ in range(7)]
+    for place in (0, 1, 2, 3, 5):
+        await done(wallet, BOB, "order_ship", order=orders[place], reference="")
+    for place in (1, 3):
+        await done(wallet, ALICE, "order_dispute", order=orders[place], reason="late")
+    outputs = [{"to": wallet.text(ARBITER), "amount": "1000000", "memo": ""}]
+    await done(wallet, ALICE, "dollar_transfer", outputs=outputs)
+    await done(wallet, ARBITER, "order_rule", order=orders[1], buyer_bp=0)
+    to_ship, to_confirm = [orders[4], orders[6]], [orders[0], orders[2], orders[5]]
+    mine, judge = wallet.text(ALICE), wallet.text(ARBITER)
+    assert await pages(wallet, shop=shop, status="paid") == [to_ship]
+    assert await pages(wallet, shop=shop, status="paid", newest=True) == [to_ship[::-1]]
+    assert await pages(wallet, buyer=mine, status="shipped", limit=2) == [
+        to_confirm[:2],
+        to_confirm[2:],
+    ]
+    assert await pages(wallet, arbiter=judge, status="disputed") == [[orders[3]]]
+    assert await pages(wallet, arbiter=judge) == [[orders[1], orders[3]]]
+    assert await pages(wallet, shop=shop, status="cancelled") == [[]]
+    # A page looks at so many and goes on, even where it found none; null is the end alone.
+    monkeypatch.setattr("rpc.lists.LIST_SCAN_MAX", 2)
+    assert await pages(wallet, shop=shop, status="paid") == [[], [], to_ship[:1], to_ship[1:]]
+    assert await pages(wallet, shop=shop, status="paid", newest=True, limit=1) == [
+        to_ship[:0:-1], to_ship[:1], [], [],
+    ]  # fmt: skip
+    assert await pages(wallet, shop=shop) == [orders[:2], orders[2:4], orders[4:6], orders[6:]]
+    refused = await wallet.refusal("order_list", shop=shop, status="open")
+    assert (refused["code"], refused["data"]["field"]) == (-32602, "status")
+    assert "'paid', 'shipped'" in str(refused)
