@@ -41,8 +41,9 @@ def openrpc_document(methods: Sequence[Method]) -> dict[str, object]:
             "title": "MGS node",
             "version": software_version(),
             "description": (
-                "Amounts are decimal strings of micro-units, bytes lower-case hex without "
-                "prefix, addresses bech32m, heights and times numbers."
+                "Amounts are decimal strings of the unit that their schema names, micro-dollars or "
+                "micro-MGS unless it says otherwise, bytes lower-case hex without prefix, "
+                "addresses bech32m, heights and times numbers."
             ),
             "license": {"name": "Apache-2.0"},
         },

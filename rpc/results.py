@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Final, TypeAlias
 
+from state.fields import MICRO_DOLLARS, MICRO_MGS
+
 Schema: TypeAlias = dict[str, Any]
 
 
@@ -47,12 +49,18 @@ def page(items: Schema, **more: Schema) -> Schema:
     return obj(height=HEIGHT, items=array(items), next_cursor=nullable(TEXT), **more)
 
 
+def amount(unit: str) -> Schema:
+    """A whole number of `unit`, as text."""
+    return {"type": "string", "pattern": "^-?[0-9]+$", "description": unit}
+
+
 TEXT: Final[Schema] = {"type": "string"}
 BOOL: Final[Schema] = {"type": "boolean"}
 INT: Final[Schema] = {"type": "integer", "minimum": 0}
 HEIGHT: Final[Schema] = {"type": "integer", "minimum": 0, "description": "answered at this height"}
 TIME_MS: Final[Schema] = {"type": "integer", "minimum": 0, "description": "ms since 1970"}
-AMOUNT: Final[Schema] = {"type": "string", "pattern": "^-?[0-9]+$", "description": "micro-units"}
+AMOUNT: Final[Schema] = amount(MICRO_DOLLARS)
+TOKENS: Final[Schema] = amount(MICRO_MGS)
 HASH: Final[Schema] = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 HEX: Final[Schema] = {"type": "string", "pattern": "^([0-9a-f]{2})*$"}
 ADDRESS: Final[Schema] = {"type": "string", "pattern": "^t?mgs1[02-9ac-hj-np-z]{58}$"}

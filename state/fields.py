@@ -24,6 +24,8 @@ from mgsnode.base.transaction import BAD_FIELD
 Json: TypeAlias = Any
 _SLUG = re.compile("[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
 _AMOUNT_DIGITS_MAX = len(str(INT_MAX))
+MICRO_DOLLARS = "micro-dollars"
+MICRO_MGS = "micro-MGS"  # of the token
 
 
 def bad(why: str) -> Rejected:
@@ -77,9 +79,10 @@ class Int:
 
 
 class Amount:
-    """Micro-units from `lowest` to 2^63 - 1, a decimal string in JSON (case 62)."""
+    """A number of `unit` from `lowest` to 2^63 - 1, a decimal string in JSON (case 62)."""
 
-    def __init__(self, *, lowest: int = 1) -> None:
+    def __init__(self, unit: str = MICRO_DOLLARS, *, lowest: int = 1) -> None:
+        self.unit = unit  # for people and schemas; the same number on the wire
         self.lowest = lowest
 
     def check(self, value: Value) -> None:
@@ -105,7 +108,7 @@ class Amount:
         pattern = f"^[1-9][0-9]{{0,{_AMOUNT_DIGITS_MAX - 1}}}$"
         if self.lowest == 0:
             pattern = f"^(0|[1-9][0-9]{{0,{_AMOUNT_DIGITS_MAX - 1}}})$"
-        return {"type": "string", "pattern": pattern, "description": "micro-units"}
+        return {"type": "string", "pattern": pattern, "description": self.unit}
 
 
 class Text:

@@ -23,6 +23,7 @@ from rpc.results import (
     STATE_PROOF,
     TEXT,
     TIME_MS,
+    TOKENS,
     array,
     mapping,
     nullable,
@@ -146,7 +147,7 @@ METHODS: Final = (
         params=_GetParams,
         result=obj(
             "proof",
-            height=HEIGHT, address=ADDRESS, dollar=AMOUNT, token=AMOUNT, nonces=mapping(INT),
+            height=HEIGHT, address=ADDRESS, dollar=AMOUNT, token=TOKENS, nonces=mapping(INT),
             keys=array(HASH), threshold=INT, since=nullable(TIME_MS), times_replaced=INT,
             memo_required=BOOL, frozen=BOOL,
             freeze=nullable(obj(case=HASH, until_live_ms=TIME_MS, extended=BOOL)),

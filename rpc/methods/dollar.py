@@ -16,6 +16,7 @@ from rpc.results import (
     HEIGHT,
     INT,
     TEXT,
+    TOKENS,
     array,
     mapping,
     obj,
@@ -103,7 +104,7 @@ async def _gateway(ctx: Context, params: _GatewayParams) -> object:
 
 _GATEWAY: Final[dict[str, Any]] = {
     "gateway": TEXT, "place": INT, "country": TEXT, "currencies": array(TEXT), "owner_hash": HASH,
-    "operator": ADDRESS, "vote_key": HASH, "endpoint": TEXT, "bond": AMOUNT, "cap": AMOUNT,
+    "operator": ADDRESS, "vote_key": HASH, "endpoint": TEXT, "bond": TOKENS, "cap": AMOUNT,
     "status": TEXT, "seat": BOOL, "position": AMOUNT, "owed": AMOUNT, "issued": AMOUNT,
     "burned": AMOUNT, "asks": AMOUNT, "claimed": AMOUNT, "fiat_out": AMOUNT, "credit": AMOUNT,
     "strikes": INT, "obligations_owed": AMOUNT, "obligations_owing": AMOUNT, "net": AMOUNT,

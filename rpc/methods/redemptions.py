@@ -18,6 +18,7 @@ from rpc.results import (
     INT,
     TEXT,
     TIME_MS,
+    amount,
     array,
     enum,
     nullable,
@@ -39,7 +40,7 @@ from state.tx.accounts import freeze_of
 from state.tx.contests import CONTEST
 from state.tx.money import REDEMPTIONS
 from state.tx.payouts import OPEN_STATUSES, STATUSES, Redemption, deadline_of, status_of
-from state.tx.quotes import CURRENT, QUOTE, QUOTES_OF, Quote, current_quote
+from state.tx.quotes import CURRENT, FIAT_IN, PRICE_IN, QUOTE, QUOTES_OF, Quote, current_quote
 from state.tx.redeeming import BY_GATEWAY, BY_HOLDER
 from state.view import View
 
@@ -187,10 +188,12 @@ async def _quotes(ctx: Context, params: _QuotesParams) -> object:
         return {"height": view.height, "items": items, "next_cursor": None}
 
 
+_FIAT: Final = amount(FIAT_IN)
+_PRICE: Final = amount(PRICE_IN)
 _REDEMPTION: Final[dict[str, Any]] = {
     "redemption": HASH, "holder": ADDRESS, "gateway": TEXT, "amount": AMOUNT, "ask_fee": AMOUNT,
     "deposit": AMOUNT, "currency": TEXT, "payout_hash": HASH, "quote": nullable(HASH),
-    "fiat": AMOUNT, "status": enum(*STATUSES), "due_live_ms": nullable(TIME_MS),
+    "fiat": _FIAT, "status": enum(*STATUSES), "due_live_ms": nullable(TIME_MS),
     "stands_still": BOOL, "asked_ms": TIME_MS, "closed_ms": nullable(TIME_MS),
     "reference": nullable(HEX), "reason": TEXT,
 }  # fmt: skip
@@ -198,7 +201,7 @@ _CONTEST: Final = obj(
     reason=TEXT, needed=INT, votes=array(obj(attestor=ADDRESS, holder=BOOL))
 )  # fmt: skip
 _QUOTE: Final = obj(
-    quote=HASH, gateway=TEXT, currency=TEXT, bid=AMOUNT, ask=AMOUNT, fee=INT, size=AMOUNT,
+    quote=HASH, gateway=TEXT, currency=TEXT, bid=_PRICE, ask=_PRICE, fee=INT, size=AMOUNT,
     left=AMOUNT, set_ms=TIME_MS, expires_ms=TIME_MS, live=BOOL,
 )  # fmt: skip
 

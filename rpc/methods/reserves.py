@@ -18,6 +18,7 @@ from rpc.results import (
     STATE_PROOF,
     TEXT,
     TIME_MS,
+    TOKENS,
     array,
     enum,
     nullable,
@@ -319,7 +320,7 @@ METHODS: Final = (
             memo=nullable(
                 obj(
                     asks=AMOUNT, claimed=AMOUNT, fiat_out=AMOUNT, owed=AMOUNT, cap=AMOUNT,
-                    bond=AMOUNT, **_PARTS,
+                    bond=TOKENS, **_PARTS,
                 )
             ),
             proof=STATE_PROOF,

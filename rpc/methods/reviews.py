@@ -21,6 +21,7 @@ from rpc.results import (
     INT,
     TEXT,
     TIME_MS,
+    TOKENS,
     array,
     nullable,
     obj,
@@ -202,7 +203,7 @@ _REVIEW: Final[dict[str, Any]] = {
     "service_rating": nullable(INT), "text": TEXT, "content": nullable(HASH), "link": TEXT,
     "hidden": nullable(TEXT), "reports": INT, "disclosure": TEXT, "is_distributor": BOOL,
     "scene": TEXT, "weight": AMOUNT, "counted": AMOUNT, "written_ms": TIME_MS, "entries": INT,
-    "helpful": AMOUNT, "unhelpful": AMOUNT, "votes": INT,
+    "helpful": TOKENS, "unhelpful": TOKENS, "votes": INT,
 }  # fmt: skip
 _ENTRY: Final = obj(by=TEXT, rating=nullable(INT), text=TEXT, written_ms=TIME_MS)
 
@@ -239,9 +240,9 @@ METHODS: Final = (
         "the voice that is left to give.",
         params=_AuthorParams,
         result=obj(
-            height=HEIGHT, author=ADDRESS, reviews=INT, votes=INT, helpful=AMOUNT,
-            unhelpful=AMOUNT, voice_left=AMOUNT,
-            heard=array(obj(period=INT, voice=AMOUNT, voters=INT)),
+            height=HEIGHT, author=ADDRESS, reviews=INT, votes=INT, helpful=TOKENS,
+            unhelpful=TOKENS, voice_left=TOKENS,
+            heard=array(obj(period=INT, voice=TOKENS, voters=INT)),
         ),
         run=_author,
         cost=3,
@@ -253,7 +254,7 @@ METHODS: Final = (
         params=_LeadersParams,
         result=obj(
             height=HEIGHT, period=INT, running=INT,
-            items=array(obj(author=ADDRESS, voice=AMOUNT, voters=INT)),
+            items=array(obj(author=ADDRESS, voice=TOKENS, voters=INT)),
         ),
         run=_leaders,
         cost=5,

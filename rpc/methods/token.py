@@ -17,6 +17,8 @@ from rpc.results import (
     INT,
     TEXT,
     TIME_MS,
+    TOKENS,
+    amount,
     array,
     enum,
     mapping,
@@ -37,6 +39,7 @@ from rpc.schema import (
 )
 from state.context import live_at
 from state.draft import Reader
+from state.tx.claims import KAPPA_IN
 from state.tx.gateways import GATEWAY
 from state.tx.mining import REWARDED, parts_of_order, rewarded_by
 from state.tx.periods import CLOSED, period_of
@@ -190,7 +193,10 @@ def _sums(reader: Reader, account: bytes, number: int) -> dict[str, object]:
 async def _reward(ctx: Context, params: _RewardParams) -> object:
     account, hrp = params.account, ctx.api.hrp
     with ctx.api.view() as view:
-        number = period_of(view.reader).number if params.period is None else params.period
+        running = period_of(view.reader).number
+    number = running if params.period is None else params.period
+    if number > running:
+        raise not_found("period")
 
     def show(view: View, order_id: bytes) -> dict[str, object]:
         return _order_json(view.reader, order_id, hrp, of=account)
@@ -267,17 +273,18 @@ async def _order(ctx: Context, params: _OrderParams) -> object:
 
 
 _PERIOD: Final[dict[str, Any]] = obj(
-    period=INT, ends_ms=TIME_MS, closed=BOOL, fees=AMOUNT, offer=AMOUNT, kappa=AMOUNT,
-    claims=AMOUNT, reviews=AMOUNT, claimed=AMOUNT, review_until_live_ms=nullable(TIME_MS),
+    period=INT, ends_ms=TIME_MS, closed=BOOL, fees=AMOUNT, offer=TOKENS,
+    kappa=amount(KAPPA_IN),
+    claims=TOKENS, reviews=TOKENS, claimed=TOKENS, review_until_live_ms=nullable(TIME_MS),
     claim_until_live_ms=nullable(TIME_MS),
 )  # fmt: skip
 _SUMS: Final[dict[str, Any]] = {
-    "period": INT, "closed": BOOL, "parts": mapping(AMOUNT), "earned": AMOUNT, "claimed": AMOUNT,
-    "claimable": AMOUNT, "claim_until_live_ms": nullable(TIME_MS),
+    "period": INT, "closed": BOOL, "parts": mapping(TOKENS), "earned": TOKENS, "claimed": TOKENS,
+    "claimable": TOKENS, "claim_until_live_ms": nullable(TIME_MS),
 }  # fmt: skip
 _ORDER: Final[dict[str, Any]] = {
     "order": HASH, "period": INT, "fee": AMOUNT,
-    "parts": array(obj(role=enum(*ROLES), account=ADDRESS, amount=AMOUNT)),
+    "parts": array(obj(role=enum(*ROLES), account=ADDRESS, amount=TOKENS)),
 }  # fmt: skip
 
 METHODS: Final = (
@@ -286,9 +293,9 @@ METHODS: Final = (
         summary="Where the tokens are; what a period of mining offers, by default the running one.",
         params=_InfoParams,
         result=obj(
-            height=HEIGHT, supply=AMOUNT, pool=AMOUNT, reserved=AMOUNT, unvested=AMOUNT,
-            balances=AMOUNT, bonded=AMOUNT, unbonding=AMOUNT,
-            purposes=mapping(obj(total=AMOUNT, left=AMOUNT, vesting=AMOUNT)),
+            height=HEIGHT, supply=TOKENS, pool=TOKENS, reserved=TOKENS, unvested=TOKENS,
+            balances=TOKENS, bonded=TOKENS, unbonding=TOKENS,
+            purposes=mapping(obj(total=TOKENS, left=TOKENS, vesting=TOKENS)),
             mining=nullable(_PERIOD),
         ),
         run=_info,
@@ -301,7 +308,7 @@ METHODS: Final = (
             height=HEIGHT,
             items=array(
                 obj(
-                    purpose=TEXT, amount=AMOUNT, released=AMOUNT, free=AMOUNT,
+                    purpose=TEXT, amount=TOKENS, released=TOKENS, free=TOKENS,
                     cliff_live_ms=TIME_MS, end_live_ms=TIME_MS,
                 )
             ),
@@ -313,8 +320,8 @@ METHODS: Final = (
         summary="A gateway's bond, and what of it is on its way back.",
         params=_GatewayParams,
         result=obj(
-            height=HEIGHT, bond=AMOUNT, liable=AMOUNT,
-            unbonding=array(obj(amount=AMOUNT, due_live_ms=TIME_MS)),
+            height=HEIGHT, bond=TOKENS, liable=TOKENS,
+            unbonding=array(obj(amount=TOKENS, due_live_ms=TIME_MS)),
         ),
         run=_bond,
     ),
@@ -324,8 +331,8 @@ METHODS: Final = (
         "one, as if it ended now.",
         params=_RewardParams,
         result=page(
-            obj(**_ORDER), account=ADDRESS, **_SUMS, debt=AMOUNT,
-            voice=obj(granted=AMOUNT, left=AMOUNT),
+            obj(**_ORDER), account=ADDRESS, **_SUMS, debt=TOKENS,
+            voice=obj(granted=TOKENS, left=TOKENS),
         ),
         run=_reward,
         cost=10,

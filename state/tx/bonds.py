@@ -12,7 +12,7 @@ from typing import Final
 from mgsnode.base.errors import Rejected
 from state.context import Context, Fields, ParamSpec, is_scheduled
 from state.draft import Reader
-from state.fields import Amount, Int, Struct, gateway_name
+from state.fields import MICRO_MGS, Amount, Int, Struct, gateway_name
 from state.registry import EventSpec, Kind, Law
 from state.tx.accounts import check_free
 from state.tx.gateways import GATEWAY, LEFT, NOT_OPERATOR, OPERATOR, Gateway, check_active
@@ -93,7 +93,8 @@ def _check_unbonding(reader: Reader) -> str | None:
     return None
 
 
-_AMOUNT: Final = Struct(amount=Amount())
+_TOKENS: Final = Amount(MICRO_MGS)
+_AMOUNT: Final = Struct(amount=_TOKENS)
 BOND_KINDS: Final = (
     Kind("token_bond", _AMOUNT, apply_bond, 200, "A gateway's operator adds to its bond."),
     Kind(
@@ -104,20 +105,20 @@ BOND_KINDS: Final = (
 BOND_EVENTS: Final = (
     EventSpec(
         "bond_cut",
-        Struct(gateway=gateway_name(), amount=Amount()),
+        Struct(gateway=gateway_name(), amount=_TOKENS),
         "A gateway lost a part of its bond, in micro-MGS.",
     ),
     EventSpec(
-        "token_bonded", Struct(gateway=gateway_name(), amount=Amount()), "A bond became larger."
+        "token_bonded", Struct(gateway=gateway_name(), amount=_TOKENS), "A bond became larger."
     ),
     EventSpec(
         "token_unbonding",
-        Struct(gateway=gateway_name(), amount=Amount(), due_ms=Int(0, 2**63 - 1)),
+        Struct(gateway=gateway_name(), amount=_TOKENS, due_ms=Int(0, 2**63 - 1)),
         "A part of a bond is on its way back until then, on the token's clock.",
     ),
     EventSpec(
         "token_unbonded",
-        Struct(gateway=gateway_name(), amount=Amount()),
+        Struct(gateway=gateway_name(), amount=_TOKENS),
         "A part of a bond came back to the operator.",
     ),
 )

@@ -14,7 +14,7 @@ from mgsnode.base.errors import Rejected
 from mgsnode.base.limits import INT_MAX
 from state.context import Context, Fields, is_scheduled
 from state.draft import Reader
-from state.fields import Address, Amount, Hash32, Int, Struct, Text
+from state.fields import MICRO_MGS, Address, Amount, Hash32, Int, Struct, Text
 from state.registry import EventSpec, Kind, Law
 from state.tx.mining import fee_for_mining
 from state.tx.rewards import (
@@ -44,6 +44,7 @@ from state.tx.voice import VOICE, VOICE_RESERVE, check_voice, reserve_id
 PERIOD_NOT_CLOSED: Final = (903, "PERIOD_NOT_CLOSED")
 NOTHING_TO_CLAIM: Final = (904, "NOTHING_TO_CLAIM")
 CLAIM_EXPIRED: Final = (905, "CLAIM_EXPIRED")
+KAPPA_IN: Final = "micro-MGS for a dollar of fees"
 _FEE_ROLES: Final = ("buyer", "shop", "distributor", "reviewer", "led", "led_out")
 
 
@@ -175,42 +176,44 @@ CLAIM_KINDS: Final = (
         "Claim what was earned in a period that is over.",
     ),
 )  # fmt: skip
-_SUM: Final = Amount(lowest=0)
+_FEES: Final = Amount(lowest=0)
+_TOKENS: Final = Amount(MICRO_MGS, lowest=0)
+_KAPPA: Final = Amount(KAPPA_IN, lowest=0)
 _COUNT: Final = Int(0, INT_MAX)
 CLAIM_EVENTS: Final = (
     EventSpec(
         "order_counted",
-        Struct(order=Hash32(), period=_COUNT, fee=_SUM),
+        Struct(order=Hash32(), period=_COUNT, fee=_FEES),
         "A final order counts for the rewards of this period.",
     ),
     EventSpec(
         "rewards_fixed",
-        Struct(period=_COUNT, offer=_SUM, fees=_SUM, kappa=_SUM, reserved=_SUM),
+        Struct(period=_COUNT, offer=_TOKENS, fees=_FEES, kappa=_KAPPA, reserved=_TOKENS),
         "The rates of a period, and what is reserved for it in micro-MGS.",
     ),
     EventSpec(
         "rewards_returned",
-        Struct(what=Text(16), number=_COUNT, amount=Amount()),
+        Struct(what=Text(16), number=_COUNT, amount=Amount(MICRO_MGS)),
         "Of claims or reviews of a period, or of voice until then: back in the pool.",
     ),
     EventSpec(
         "token_claimed",
-        Struct(account=Address(), period=_COUNT, amount=Amount(), netted=_SUM),
+        Struct(account=Address(), period=_COUNT, amount=Amount(MICRO_MGS), netted=_TOKENS),
         "A reward was claimed; what was netted paid a debt.",
     ),
     EventSpec(
         "reward_owed",
-        Struct(account=Address(), period=_COUNT, amount=Amount(), debt=_SUM),
+        Struct(account=Address(), period=_COUNT, amount=Amount(MICRO_MGS), debt=_TOKENS),
         "A sale was undone after its reward was claimed: the account owes this.",
     ),
     EventSpec(
         "voice_spent",
-        Struct(giver=Address(), amount=Amount()),
+        Struct(giver=Address(), amount=Amount(MICRO_MGS)),
         "Voice was used against a review: it is back in the pool.",
     ),
     EventSpec(
         "voice_directed",
-        Struct(giver=Address(), to=Address(), source=Hash32(), amount=Amount()),
+        Struct(giver=Address(), to=Address(), source=Hash32(), amount=Amount(MICRO_MGS)),
         "A part of somebody's voice for what helped: a review, a post, an order led to.",
     ),
 )

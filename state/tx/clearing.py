@@ -15,7 +15,7 @@ from typing import Final
 from mgsnode.base.genesis import Genesis
 from mgsnode.base.limits import INT_MAX, MEMO_BYTES_MAX
 from state.context import Action, Context, ParamSpec
-from state.fields import Address, Amount, Bool, Hash32, Int, Struct, Text, gateway_name
+from state.fields import MICRO_MGS, Address, Amount, Bool, Hash32, Int, Struct, Text, gateway_name
 from state.registry import EventSpec, Family, Kind
 from state.tx.assuming import (
     ASSUME_FROM_ITSELF,
@@ -150,7 +150,7 @@ EVENTS: Final = (
     ),
     EventSpec(
         "obligation_lapsed",
-        Struct(obligation=_ID, **_PAIR, amount=Amount(), cut=Amount(lowest=0)),
+        Struct(obligation=_ID, **_PAIR, amount=Amount(), cut=Amount(MICRO_MGS, lowest=0)),
         "Never paid: the claim is back, the debtor in default; what its bond lost, in micro-MGS.",
     ),
     EventSpec("gateway_cured", Struct(gateway=_NAME), "Windows count it again."),

@@ -19,6 +19,7 @@ from mgsnode.base.genesis import Genesis
 from mgsnode.base.limits import INT_MAX
 from state.context import Action, Context, ParamSpec
 from state.fields import (
+    MICRO_MGS,
     Address,
     Amount,
     Bool,
@@ -176,7 +177,13 @@ EVENTS: Final = (
     ),
     EventSpec(
         "gov_evidence",
-        Struct(gateway=_NAME, era=_HEIGHT, height=_HEIGHT, kind=Text(64), cut=Amount(lowest=0)),
+        Struct(
+            gateway=_NAME,
+            era=_HEIGHT,
+            height=_HEIGHT,
+            kind=Text(64),
+            cut=Amount(MICRO_MGS, lowest=0),
+        ),
         "A gateway was proven to have contradicted itself; what its bond lost, in micro-MGS.",
     ),
     EventSpec(

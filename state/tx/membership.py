@@ -16,6 +16,7 @@ from mgsnode.base.keys import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, Signed, is_sign
 from mgsnode.base.limits import INT_MAX, VALIDATORS_MAX
 from state.context import PARAM, ROOT, ROOTS_KEPT, Action, Context, Fault, Fields, Param
 from state.fields import (
+    MICRO_MGS,
     Address,
     Amount,
     Bytes,
@@ -377,7 +378,7 @@ ACTIONS: Final[dict[str, Action]] = {
             name=gateway_name(), country=Text(2, lowest=2),
             currencies=ListOf(Text(3, lowest=3), 1, 16), owner_hash=Hash32(), operator=Address(),
             vote_key=_KEY, possession=_POSSESSION, transport_certificate=_CERTIFICATE,
-            endpoint=_ENDPOINT_TEXT, bond=Amount(), cap=Amount(),
+            endpoint=_ENDPOINT_TEXT, bond=Amount(MICRO_MGS), cap=Amount(),
         ),
         _why_not_join, _make_join, True,
     ),

@@ -35,6 +35,8 @@ FIAT_OUT_OF_RANGE: Final = (1520, "FIAT_OUT_OF_RANGE")
 
 USD: Final = "USD"  # paid at par, without a quote, by every gateway
 PRICE_UNIT: Final = 10**12  # micro-dollars that a price is for: one million dollars
+PRICE_IN: Final = "smallest units of the currency for a million dollars"
+FIAT_IN: Final = "smallest units of the currency"
 FEE_BPS_MAX: Final = 1_000
 LIFETIME_MS_MAX: Final = 31 * 24 * 3_600_000  # as long as an attestation: older prices are none
 QUOTES_OF: Final = 240  # list of a gateway's quotes
@@ -154,10 +156,11 @@ def check_quotes(reader: Reader, used: dict[bytes, int]) -> str | None:
 
 
 _CURRENCY: Final = Text(3, lowest=3)
+_PRICE: Final = Amount(PRICE_IN)
 _PRICES: Final[dict[str, Field]] = {
     "currency": _CURRENCY,
-    "bid": Amount(),
-    "ask": Amount(),
+    "bid": _PRICE,
+    "ask": _PRICE,
     "fee": Int(0, FEE_BPS_MAX),
     "size": Amount(),
     "expires_ms": Int(0, INT_MAX),

@@ -11,7 +11,19 @@ from typing import Final
 
 from mgsnode.base.limits import INT_MAX, MEMO_BYTES_MAX, ORDER_LINES_MAX
 from state.context import ParamSpec
-from state.fields import Address, Amount, Bool, Choice, Hash32, Int, Optional, Slug, Struct, Text
+from state.fields import (
+    MICRO_MGS,
+    Address,
+    Amount,
+    Bool,
+    Choice,
+    Hash32,
+    Int,
+    Optional,
+    Slug,
+    Struct,
+    Text,
+)
 from state.registry import EventSpec, Family, Kind, Law
 from state.tx import moderation, opinions, ratings, review_laws, reviewing, votes
 from state.tx.community import DISCLOSURES
@@ -20,7 +32,7 @@ from state.tx.reviewing import TEXT_BYTES_MAX
 
 _ID: Final = Hash32()
 _COUNT: Final = Int(0, INT_MAX)
-_SUM: Final = Amount(lowest=0)
+_SUM: Final = Amount(MICRO_MGS, lowest=0)
 _STARS: Final = Int(1, 5)
 _TEXT: Final = Text(TEXT_BYTES_MAX)
 

@@ -15,7 +15,7 @@ from mgsnode.base.errors import ConfigError
 from mgsnode.base.genesis import TOKEN_PURPOSES, Genesis
 from state.context import Context, Fields
 from state.draft import Reader
-from state.fields import Address, Amount, Struct
+from state.fields import MICRO_MGS, Address, Amount, Struct
 from state.registry import EventSpec, Family, Kind, Law
 from state.tx.accounts import ACCOUNT, check_free
 from state.tx.bonds import (
@@ -148,7 +148,7 @@ FAMILY: Final = Family(
     name="token",
     kinds=(
         Kind(
-            "token_transfer", Struct(to=Address(), amount=Amount()), apply_transfer, 100,
+            "token_transfer", Struct(to=Address(), amount=Amount(MICRO_MGS)), apply_transfer, 100,
             "Tokens to another account.",
         ),
         *BOND_KINDS, *CLAIM_KINDS, *VESTING_KINDS,
@@ -165,7 +165,7 @@ FAMILY: Final = Family(
     events=(
         EventSpec(
             "token_moved",
-            Struct(sender=Address(), to=Address(), amount=Amount()),
+            Struct(sender=Address(), to=Address(), amount=Amount(MICRO_MGS)),
             "Tokens went from one account to another.",
         ),
         *BOND_EVENTS, *CLAIM_EVENTS, *VESTING_EVENTS,

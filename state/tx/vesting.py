@@ -14,7 +14,7 @@ from mgsnode.base.errors import ConfigError, Rejected
 from mgsnode.base.genesis import TOKEN_PURPOSES, Genesis
 from state.context import Action, Context, Fault, Fields
 from state.draft import Reader
-from state.fields import Address, Amount, Choice, Struct, Text
+from state.fields import MICRO_MGS, Address, Amount, Choice, Struct, Text
 from state.registry import EventSpec, Kind, Law
 from state.table import Table, bytes_key, pair_key, text_key
 from state.tx.tokens import PURPOSE, TOKEN_FAMILY, add_token_totals, add_tokens
@@ -117,6 +117,7 @@ def _check_vesting(reader: Reader) -> str | None:
     return None
 
 
+_TOKENS: Final = Amount(MICRO_MGS)
 VESTING_KINDS: Final = (
     Kind(
         "token_release", Struct(purpose=Choice(*VESTABLE)), apply_release, 200,
@@ -126,12 +127,12 @@ VESTING_KINDS: Final = (
 VESTING_EVENTS: Final = (
     EventSpec(
         "token_released",
-        Struct(holder=Address(), purpose=Text(16), amount=Amount()),
+        Struct(holder=Address(), purpose=Text(16), amount=_TOKENS),
         "Vested tokens came to their holder.",
     ),
     EventSpec(
         "token_spent",
-        Struct(purpose=Text(16), to=Address(), amount=Amount(), what_for=Text(WHAT_FOR_BYTES_MAX)),
+        Struct(purpose=Text(16), to=Address(), amount=_TOKENS, what_for=Text(WHAT_FOR_BYTES_MAX)),
         "A proposal gave out tokens of a purpose, and says what for.",
     ),
 )
@@ -139,7 +140,7 @@ VESTING_LAWS: Final = (Law("vesting", _check_vesting),)
 VESTING_ACTIONS: Final = {
     "spend": Action(
         Struct(
-            purpose=Choice(*SPENDABLE), to=Address(), amount=Amount(),
+            purpose=Choice(*SPENDABLE), to=Address(), amount=_TOKENS,
             what_for=Text(WHAT_FOR_BYTES_MAX, lowest=1),
         ),
         _why_not_spend, _make_spend,

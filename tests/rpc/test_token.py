@@ -87,6 +87,10 @@ async def test_who_earned_what_on_which_order(
     period = seen["period"]
     running = await wallet.call("reward_get", wallet.text(BOB), period)
     assert (running["earned"], running["claimable"], running["closed"]) == ("600000", "0", False)
+    for method in ("reward_get", "token_info"):  # it has not begun
+        account = {"account": wallet.text(BOB)} if method == "reward_get" else {}
+        refused = await wallet.refusal(method, period=period + 1, **account)
+        assert (refused["code"], refused["data"]["what"]) == (-32001, "period")
     await until_closed(wallet, period)
     reward = await wallet.call("reward_get", account=wallet.text(BOB), period=period)
     assert (reward["claimable"], reward["parts"]["buyer"]) == ("600000", "600000")

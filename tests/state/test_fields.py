@@ -194,3 +194,49 @@ def test_junk_is_refused_and_nothing_else_happens(name: str, junk: Any) -> None:
     kind = standard_registry().kinds[name]
     with pytest.raises(Rejected):
         kind.fields.from_json(junk, HRP)
+
+
+def units(field: Field, path: str) -> list[tuple[str, str]]:
+    """(path, unit) of each amount in a field."""
+    match field:
+        case Amount():
+            return [(path, field.unit)]
+        case ListOf() | Optional():
+            return units(field.item, path)
+        case Struct() | Cases():
+            inner = field.fields if isinstance(field, Struct) else field.cases
+            return [one for name, item in inner.items() for one in units(item, f"{path}.{name}")]
+    return []
+
+
+TOKENS = [
+    "gov_propose.args.join.bond", "gov_propose.args.spend.amount", "token_transfer.amount",
+    "token_bond.amount", "token_unbond.amount",
+    "gov_evidence.cut", "review_voted.weight", "token_moved.amount", "bond_cut.amount",
+    "token_bonded.amount", "token_unbonding.amount", "token_unbonded.amount",
+    "rewards_fixed.offer", "rewards_fixed.reserved", "rewards_returned.amount",
+    "token_claimed.amount", "token_claimed.netted", "reward_owed.amount", "reward_owed.debt",
+    "voice_spent.amount", "voice_directed.amount", "token_released.amount", "token_spent.amount",
+    "obligation_lapsed.cut",
+]  # fmt: skip
+PRICES = ["quote_set.bid", "quote_set.ask"]
+
+
+def test_every_amount_says_its_unit() -> None:
+    """Dollars, where it is in neither list: a new amount of tokens has to be put here."""
+    registry = standard_registry()
+    shapes = [(kind.name, kind.fields) for kind in registry.kinds.values()]
+    shapes += [(event.name, event.values) for event in registry.events.values()]
+    found: dict[str, list[str]] = {}
+    for name, shape in shapes:
+        for path, unit in units(shape, name):
+            found.setdefault(unit, []).append(path)
+    dollars = found.pop("micro-dollars")
+    assert "quote_set.size" in dollars and "rewards_fixed.fees" in dollars
+    assert found == {
+        "micro-MGS": TOKENS,
+        "smallest units of the currency for a million dollars": PRICES * 2,  # kind and event
+        "micro-MGS for a dollar of fees": ["rewards_fixed.kappa"],
+    }
+    bid = registry.kinds["quote_set"].fields.json_schema()["properties"]["bid"]
+    assert bid["description"] == "smallest units of the currency for a million dollars"
