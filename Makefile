@@ -37,7 +37,8 @@ LOCK := $(BIN)/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --
 lock: $(DEV_READY)
 	$(BIN)/pip install -q pip-tools
 	$(LOCK) -o requirements.lock pyproject.toml requirements-build.in
-	$(LOCK) --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml requirements-build.in
+	$(LOCK) --extra cluster -c requirements.lock -o requirements-cluster.lock pyproject.toml requirements-build.in
+	$(LOCK) --extra dev --extra cluster -c requirements.lock -c requirements-cluster.lock -o requirements-dev.lock pyproject.toml requirements-build.in
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)) and "MGS needs Python 3.11 or 3.12")'

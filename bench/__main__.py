@@ -50,6 +50,9 @@ def _parser() -> argparse.ArgumentParser:
     reads.add_argument("--count", type=int, default=1_000_000, help="accounts, and reviews")
     expire = names.add_parser("expire", parents=[common], help="redemptions that expire at once")
     expire.add_argument("--count", type=int, default=10_000)
+    audit = names.add_parser("audit", parents=[common], help="a replay, alone and with processes")
+    audit.add_argument("--count", type=int, default=8_000, help="transfers")
+    audit.add_argument("--workers", type=int, default=2)
     orders = names.add_parser("orders", parents=[common], help="orders through four nodes")
     orders.add_argument("--count", type=int, default=100_000)
     economy = names.add_parser(
@@ -83,6 +86,8 @@ def _work(args: argparse.Namespace) -> Callable[[], dict[str, object]]:
         )
     if args.name == "profile":
         return lambda: run(rate=args.rate, seconds=args.seconds, top=args.top)
+    if args.name == "audit":
+        return lambda: run(count=args.count, workers=args.workers)
     if args.name == "economy":
         return lambda: run(quick=args.quick, seed=args.seed, plots=args.plots)
     return lambda: run(count=args.count)

@@ -33,6 +33,7 @@ from mgsnode.genesis import genesis_text, parse_genesis
 from mgsnode.guard import JOURNAL_FILE
 from mgsnode.home import Home, carried_reader, load_home_genesis
 from mgsnode.snapshots import Shelf, verify_folder
+from state.ahead import Workers
 from state.audit import AuditResult, Inspect, audit_source, audit_store
 from state.chain import read_base
 from state.layout import open_store
@@ -60,12 +61,17 @@ def _nothing(_view: View) -> None:
 
 
 def audit_home(
-    home: Path, *, progress: Progress = _quiet, inspect: Inspect = _nothing
+    home: Path,
+    *,
+    progress: Progress = _quiet,
+    workers: Workers | None = None,
+    inspect: Inspect = _nothing,
 ) -> AuditResult:
     """Replay the chain of the stopped node at `home` and compare its whole store.
 
     `ConfigError` where there is no such home, `Locked` while a node runs on it, `Corrupt` where
-    the store cannot be opened; what is found wrong inside stands in the result's `fault`.
+    the store cannot be opened; what is found wrong inside stands in the result's `fault`. `workers`
+    look ahead (`mgsnode/auditors.py`); `MgsError` where one of them does not answer.
     """
     paths = Home(home)
     genesis = load_home_genesis(home)
@@ -79,6 +85,7 @@ def audit_home(
                 genesis,
                 replay,
                 progress=progress,
+                workers=workers,
                 base=base,
                 carried=carried,
                 inspect=inspect,
@@ -133,7 +140,12 @@ def voted_height(journal: Path) -> int:
 
 
 def audit_rpc(
-    url: str, genesis: Genesis, *, progress: Progress = _quiet, inspect: Inspect = _nothing
+    url: str,
+    genesis: Genesis,
+    *,
+    progress: Progress = _quiet,
+    workers: Workers | None = None,
+    inspect: Inspect = _nothing,
 ) -> AuditResult:
     """Replay the chain of `genesis` that the node at `url` shows, up to the head it has now.
 
@@ -150,11 +162,18 @@ def audit_rpc(
                 "node with all of it"
             )
         replay = Path(scratch) / "replay"
-        return audit_source(node, genesis, replay, progress=progress, inspect=inspect)
+        return audit_source(
+            node, genesis, replay, progress=progress, workers=workers, inspect=inspect
+        )
 
 
 def audit_archive(
-    archive: Archive, genesis: Genesis, *, progress: Progress = _quiet, inspect: Inspect = _nothing
+    archive: Archive,
+    genesis: Genesis,
+    *,
+    progress: Progress = _quiet,
+    workers: Workers | None = None,
+    inspect: Inspect = _nothing,
 ) -> AuditResult:
     """Replay the chain of `genesis` that an archive holds. `ConfigError` for a chain that took over
     another's state, which no archive has.
@@ -163,7 +182,9 @@ def audit_archive(
         raise ConfigError("this chain took over a state that no archive holds: audit a home")
     with TemporaryDirectory(prefix=_SCRATCH) as scratch:
         replay = Path(scratch) / "replay"
-        return audit_source(archive, genesis, replay, progress=progress, inspect=inspect)
+        return audit_source(
+            archive, genesis, replay, progress=progress, workers=workers, inspect=inspect
+        )
 
 
 @contextmanager

@@ -27,7 +27,7 @@ def are_good(claims: Sequence[Claim]) -> list[bool]:
     return [is_signed_by(*claim) for claim in claims]
 
 
-def _begin_worker() -> None:
+def begin_worker() -> None:
     """A signal to the whole group reaches the workers too: their parent ends them, when it has no
     more questions. If it was killed, they end by themselves.
     """
@@ -48,7 +48,7 @@ class Verifier:
 
     def __init__(self, workers: int) -> None:
         self._pool = (
-            ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_begin_worker)
+            ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=begin_worker)
             if workers
             else None
         )

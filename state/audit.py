@@ -5,6 +5,9 @@ before it names, it follows from its parent, every transaction opens and is sign
 them gives its roots and the stored receipts. At the end the laws; and for a whole store, every
 row against what the replay wrote (`state/compare.py`). The first thing that is wrong is named.
 
+What needs no state (`state/looked.py`) may be looked at ahead by others (`state/ahead.py`). They
+say which hash and which signature; it is judged here all the same, in the same order and words.
+
 The replay has a ledger of its own in a folder that the caller gives and throws away. Memory does
 not grow with the chain. It knows no command line, network or clock.
 
@@ -23,27 +26,23 @@ from mgsnode.base.block import (
     Certificate,
     Header,
     check_certificate,
-    hash_header,
     open_certificate,
-    txs_root,
 )
 from mgsnode.base.codec import decode, encode
 from mgsnode.base.errors import Corrupt, Malformed, MgsError, Rejected
 from mgsnode.base.genesis import Genesis
-from mgsnode.base.hashing import signed_hash_of
-from mgsnode.base.keys import is_signed_by
-from mgsnode.base.limits import FRAME_BYTES_MAX
-from mgsnode.base.transaction import Claim, Transaction
+from mgsnode.base.transaction import Transaction
 from state import chain
+from state.ahead import Ahead, Workers
 from state.blame import body_field, header_field
 from state.compare import compare_rows, receipt_difference
 from state.ledger import Ledger
+from state.looked import Checks, Here, open_header_bytes, open_parts
 from state.restore import Read, restore
 from state.source import Source, StoreSource
 from state.store import Rows
 from state.view import View
 
-CheckClaims = Callable[[Sequence[Claim]], Sequence[bool]]
 Inspect = Callable[[View], None]
 Progress = Callable[[str, int, int], None]  # ("replay" or "rows", done, of how many or 0)
 
@@ -64,18 +63,13 @@ class _Fault(Exception):
     """Found something; the text names it."""
 
 
-def check_here(claims: Sequence[Claim]) -> list[bool]:
-    """Check signatures in this process: 60 us each."""
-    return [is_signed_by(*claim) for claim in claims]
-
-
 def audit_store(
     rows: Rows,
     genesis: Genesis,
     scratch: Path,
     *,
     progress: Progress = lambda _what, _done, _of: None,
-    check_claims: CheckClaims = check_here,
+    workers: Workers | None = None,
     base: Read | None = None,
     carried: Read | None = None,
     inspect: Inspect = lambda _view: None,
@@ -85,14 +79,16 @@ def audit_store(
     `scratch` is a folder that does not exist yet or is empty; it grows as large as the chain.
     `base` gives the items of the snapshot that the store began with, if it did; `Malformed`
     where one of them does not hold; `carried` those of the one that the genesis takes over.
-    `inspect` is shown the replayed state at the end, if nothing was wrong with it.
+    `workers` look ahead; without, this process looks at everything itself. `MgsError` where one
+    of them does not answer. `inspect` is shown the replayed state at the end, if nothing was wrong
+    with it.
     """
     if base is None:
         ledger = Ledger.create(scratch, genesis, carried=carried)
     else:
         restore(scratch, genesis, base)
         ledger = Ledger.open(scratch, genesis)
-    return _audit(ledger, StoreSource(rows), rows, progress, check_claims, inspect)
+    return _audit(ledger, StoreSource(rows), rows, progress, workers, inspect)
 
 
 def audit_source(
@@ -101,12 +97,12 @@ def audit_source(
     scratch: Path,
     *,
     progress: Progress = lambda _what, _done, _of: None,
-    check_claims: CheckClaims = check_here,
+    workers: Workers | None = None,
     inspect: Inspect = lambda _view: None,
 ) -> AuditResult:
-    """Replay the chain that `source` shows. `scratch` and `inspect` as in `audit_store`."""
+    """Replay the chain that `source` shows. `scratch` and the rest as in `audit_store`."""
     ledger = Ledger.create(scratch, genesis)
-    return _audit(ledger, source, None, progress, check_claims, inspect)
+    return _audit(ledger, source, None, progress, workers, inspect)
 
 
 def _audit(
@@ -114,15 +110,17 @@ def _audit(
     source: Source,
     rows: Rows | None,
     progress: Progress,
-    check_claims: CheckClaims,
+    workers: Workers | None,
     inspect: Inspect,
 ) -> AuditResult:
     """Replay from the head of `ledger`, which is the genesis or a snapshot. Closes it."""
-    replay = _Replay(ledger, source, check_claims)
+    replay = _Replay(ledger, source)
     since = ledger.head.header.height
     fault = None
     try:
         head = source.head()
+        if workers is not None:
+            replay.look_ahead(workers, head)
         for height in range(since, head + 1):
             replay.block(height)
             progress("replay", height, head)
@@ -159,13 +157,25 @@ def _audit(
 class _Replay:
     """One replay: blocks in order, from the ledger's head."""
 
-    def __init__(self, ledger: Ledger, source: Source, check_claims: CheckClaims) -> None:
+    def __init__(self, ledger: Ledger, source: Source) -> None:
+        here = Here()
         self.ledger = ledger
         self.source = source
-        self.check_claims = check_claims
+        self.checks_of: Callable[[int], Checks] = lambda _height: here
         self.since = ledger.head.header.height
         self.certificates = 0
         self.transactions = 0
+
+    def look_ahead(self, workers: Workers, head: int) -> None:
+        """Have the blocks up to `head` looked at before their turn."""
+        ahead = Ahead(
+            self.source,
+            workers,
+            heights=range(self.since, head + 1),
+            genesis_hash=self.ledger.genesis_hash,
+            members=lambda: self.ledger.head.validators,
+        )
+        self.source, self.checks_of = ahead, ahead.checks
 
     def block(self, height: int) -> None:
         """Execute the block at `height`, or raise `_Fault` or `Corrupt`."""
@@ -173,7 +183,10 @@ class _Replay:
         raw = self.source.block(height)
         if raw is None:
             raise _Fault(f"{where}: block is missing")
-        header_bytes, txs = _open_parts(raw, where)
+        try:
+            header_bytes, txs = open_parts(raw)
+        except MgsError as error:
+            raise _Fault(f"{where}: block: {error}") from None
         if height == self.since:
             ours = self.ledger.stored_block(height)
             assert ours is not None
@@ -183,15 +196,17 @@ class _Replay:
                 raise _Fault(f"{where}: {_header(field)}: is not what the {giver} gives")
             return
         certificate = self._open_certificate(height)
-        header = self._open_header(header_bytes, certificate, where)
+        checks = self.checks_of(height)
+        header = self._open_header(header_bytes, certificate, checks, where)
         self._check_link(header, height)
-        why = check_certificate(certificate, header, self.ledger.head.validators)
+        members = self.ledger.head.validators
+        why = check_certificate(certificate, header, members, verify=checks.verify(members))
         if why is not None:
             raise _Fault(f"{where}: certificate: {why}")
         receipts = self.source.receipts(height)
         opened = [self._open_tx(tx, i, receipts, where) for i, tx in enumerate(txs)]
-        self._check_signatures(opened, receipts, where)
-        if txs_root([signed_hash_of(tx) for tx in txs]) != header.txs_root:
+        self._check_signatures(opened, checks, receipts, where)
+        if checks.txs_root(txs) != header.txs_root:
             raise _Fault(f"{where}: transactions: not those of txs_root (changed, moved, missing)")
         self._execute(Block(header, txs), opened, certificate, receipts)
         self.certificates += 1
@@ -206,14 +221,16 @@ class _Replay:
         except Malformed as error:
             raise _Fault(f"height {height}: certificate: {error.why}") from None
 
-    def _open_header(self, raw: bytes, certificate: Certificate, where: str) -> Header:
+    def _open_header(
+        self, raw: bytes, certificate: Certificate, checks: Checks, where: str
+    ) -> Header:
         """The header, blaming the field where the certificate is of another."""
         try:
-            header = chain.header_of(encode((raw, ())))
+            header = open_header_bytes(raw)
         except Malformed as error:
             field = header_field(raw, certificate.hash)
             raise _Fault(f"{where}: {_header(field)}: {error.why}") from None
-        if hash_header(header) != certificate.hash:
+        if checks.header_hash(header) != certificate.hash:
             field = header_field(raw, certificate.hash)
             if field is None:
                 raise _Fault(f"{where}: certificate: is of another block (or the header changed)")
@@ -244,12 +261,16 @@ class _Replay:
         raise _Fault(f"{where}: transaction {index}: {blamed or 'not a transaction'}: {why}")
 
     def _check_signatures(
-        self, txs: Sequence[Transaction], receipts: tuple[bytes, ...] | None, where: str
+        self,
+        txs: Sequence[Transaction],
+        checks: Checks,
+        receipts: tuple[bytes, ...] | None,
+        where: str,
     ) -> None:
         claims = [(index, claim) for index, tx in enumerate(txs) for claim in tx.claims()]
-        good = self.check_claims([claim for _, claim in claims])
-        for (index, claim), is_good in zip(claims, good, strict=True):
-            if not is_good:
+        bad = checks.bad_claims([claim for _, claim in claims])
+        for place, (index, claim) in enumerate(claims):
+            if place in bad:
                 blamed = self._blame(txs[index].body_bytes, index, receipts) or "signature"
                 raise _Fault(
                     f"{where}: transaction {index}: {blamed}: "
@@ -290,17 +311,6 @@ class _Replay:
 
 def _header(field: str | None) -> str:
     return "header" if field is None else f"header field {field}"
-
-
-def _open_parts(raw: bytes, where: str) -> tuple[bytes, tuple[bytes, ...]]:
-    try:
-        value = decode(raw, bytes_max=FRAME_BYTES_MAX)
-    except MgsError as error:
-        raise _Fault(f"{where}: block: {error}") from None
-    match value:
-        case (bytes() as header, tuple() as txs) if all(type(tx) is bytes for tx in txs):
-            return header, txs
-    raise _Fault(f"{where}: block: is not (header, transactions)")
 
 
 def _body_bytes(raw: bytes) -> bytes:

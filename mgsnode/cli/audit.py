@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mgsnode.base.genesis import Genesis
+    from state.ahead import Workers
     from state.audit import AuditResult
     from state.view import View
 
@@ -37,6 +38,12 @@ def audit(
         Path | None,
         typer.Option(help="Not of a home: the chain's genesis, so that no other is taken."),
     ] = None,
+    workers: Annotated[
+        int, typer.Option(min=0, max=256, help="Processes that check hashes and signatures ahead.")
+    ] = 0,
+    cluster: Annotated[
+        str | None, typer.Option(help="The same on the workers of a dask scheduler: its address.")
+    ] = None,
     report: Annotated[
         Path | None,
         typer.Option(help="Write the trial balance over time: a page here, CSV beside it."),
@@ -53,12 +60,16 @@ def audit(
         raise typer.BadParameter("say what to audit: --home DIR, --rpc URL or --archive FILE")
     if genesis is not None and home is not None:
         raise typer.BadParameter("--genesis goes with --rpc or --archive; a home has its own")
+    if cluster is not None and workers:
+        raise typer.BadParameter("say who checks ahead: --workers N or --cluster ADDRESS")
     if report is not None and report.suffix in ("", ".csv"):
         raise typer.BadParameter("--report names a page, such as report.html; the CSV is beside it")
     from mgsnode.audit import line_of
+    from mgsnode.auditors import open_auditors
     from mgsnode.base.errors import Corrupt
 
-    result = _audit(home, rpc, archive, genesis, report)
+    with open_auditors(workers, cluster) as auditors:
+        result = _audit(home, rpc, archive, genesis, report, auditors)
     if json:
         print_json(
             {
@@ -83,6 +94,7 @@ def _audit(
     archive: Path | None,
     genesis: Path | None,
     report: Path | None,
+    workers: Workers | None,
 ) -> AuditResult:
     from mgsnode.archive import Archive
     from mgsnode.audit import audit_archive, audit_home, audit_rpc, genesis_of, open_genesis
@@ -102,16 +114,18 @@ def _audit(
 
     with _Progress() as progress:
         if home is not None:
-            return audit_home(home, progress=progress.on, inspect=write)
+            return audit_home(home, progress=progress.on, workers=workers, inspect=write)
         if archive is not None:
             whose = "archive's"
             with Archive(archive) as chain:
                 known = told(lambda: open_genesis(chain.genesis_bytes()))
-                return audit_archive(chain, known, progress=progress.on, inspect=write)
+                return audit_archive(
+                    chain, known, progress=progress.on, workers=workers, inspect=write
+                )
         assert rpc is not None
         whose = "node's"
         known = told(lambda: genesis_of(rpc))
-        return audit_rpc(rpc, known, progress=progress.on, inspect=write)
+        return audit_rpc(rpc, known, progress=progress.on, workers=workers, inspect=write)
 
 
 def _write_report(view: View, page: Path) -> None:

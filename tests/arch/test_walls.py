@@ -30,6 +30,7 @@ DOORS = {
     "socket": {"p2p", "mgsnode/ports.py"},
     "argon2": {"mgsnode/keystore.py"},
     "mnemonic": {"mgsnode/hdkeys.py"},
+    "distributed": {"mgsnode/auditors.py"},
     "prometheus_client": {"mgsnode/metrics.py"},
 }
 # What a pure package must not import at all.

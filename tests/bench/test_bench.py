@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import expire, kinds, orders, reads, replay
+from bench import audit, expire, kinds, orders, reads, replay
 from bench.execute import _Bench
 from bench.machine import HISTORY, machine, remember
 from bench.profile import place_of, shares
@@ -162,3 +162,12 @@ def test_a_measured_chain_is_executed_again_and_each_root_compared(
     monkeypatch.setattr(Ledger, "check", lambda *_: "its state_root is another")
     with pytest.raises(RuntimeError, match="height 1: its state_root"):
         replay.replay(tmp_path, bench.genesis, orders.NEWCOMERS)
+
+
+def test_an_audit_is_measured_alone_and_with_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit, "ROUNDS", 1)
+    done = audit.run(count=250, workers=1)
+    rows = done["medians"]
+    assert isinstance(rows, list)
+    assert [row["audit"] for row in rows] == ["alone", "ahead", "least"]
+    assert [row["cpu_of_workers_s"] > 0 for row in rows] == [False, True, False]

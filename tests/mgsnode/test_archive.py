@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mgsnode.archive import MAGIC, Archive, import_archive, write_archive
-from mgsnode.audit import audit_archive, audit_home, chain_at, chain_of, open_genesis
+from mgsnode.audit import chain_at, chain_of, open_genesis
 from mgsnode.base.errors import ConfigError, Corrupt, Locked, MgsError
 from mgsnode.cli.main import make_app
 from mgsnode.devnet import dev_genesis
@@ -19,6 +19,7 @@ from mgsnode.genesis import genesis_text
 from mgsnode.home import Home
 from mgsnode.snapshots import Shelf, restore_store
 from state.ledger import Ledger
+from tests.mgsnode.both import audit_archive, audit_home
 from tests.mgsnode.small_chain import GENESIS, HEIGHTS, TXS, add_block, make_chain
 from tests.mgsnode.test_audit import served
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import pytest
 from typer.testing import CliRunner
 
-from mgsnode.audit import audit_home, audit_rpc, genesis_of, line_of, open_genesis
+from mgsnode.audit import genesis_of, line_of, open_genesis
 from mgsnode.base.codec import encode
 from mgsnode.base.errors import ConfigError, Corrupt
 from mgsnode.cli.main import main, make_app
@@ -31,6 +31,7 @@ from rpc.server import RpcServer
 from state import chain
 from state.ledger import Ledger
 from state.store import LAYOUT_FILE, Store
+from tests.mgsnode.both import audit_home, audit_rpc
 from tests.mgsnode.small_chain import GENESIS, HEIGHTS, TXS, add_block, make_chain
 from tests.rpc.devnode import DevNode
 

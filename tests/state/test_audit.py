@@ -1,13 +1,16 @@
-"""Whatever is changed in a stopped node's store, the audit names it."""
+"""Whatever is changed in a stopped node's store, the audit names it: alone, and in the same words
+with two processes that look ahead. Every audit here is done both ways.
+"""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from mgsnode.auditors import open_auditors
 from mgsnode.base.block import (
     Block,
     Certificate,
@@ -18,11 +21,12 @@ from mgsnode.base.block import (
     vote_fields,
 )
 from mgsnode.base.codec import decode, encode
-from mgsnode.base.errors import Corrupt
+from mgsnode.base.errors import Corrupt, MgsError
 from mgsnode.base.genesis import Genesis
 from mgsnode.base.keys import Signed, statement
 from mgsnode.base.transaction import open_body
 from state import chain
+from state.ahead import Workers
 from state.audit import AuditResult, audit_source, audit_store
 from state.ledger import Ledger
 from state.source import StoreSource
@@ -82,11 +86,34 @@ def path(whole: Path, tmp_path: Path) -> Path:
     return copy
 
 
+_AUDITORS: list[Workers] = []
+
+
+@pytest.fixture(scope="module", autouse=True)
+def auditors() -> Iterator[None]:
+    with open_auditors(2, None) as workers:
+        assert workers is not None
+        _AUDITORS.append(workers)
+        yield
+        _AUDITORS.clear()
+
+
 def audit(path: Path, genesis: Genesis = GENESIS) -> AuditResult:
+    alone = _audited(path, genesis, None)
+    assert repr(_audited(path, genesis, _AUDITORS[0])) == repr(alone)
+    if isinstance(alone, MgsError):
+        raise alone
+    return alone
+
+
+def _audited(path: Path, genesis: Genesis, workers: Workers | None) -> AuditResult | MgsError:
     scratch = path.with_name("scratch")
     shutil.rmtree(scratch, ignore_errors=True)
-    with Store.open(path) as store:
-        return audit_store(store, genesis, scratch)
+    try:
+        with Store.open(path) as store:
+            return audit_store(store, genesis, scratch, workers=workers)
+    except MgsError as error:
+        return error
 
 
 def edit(path: Path, key: bytes, change: Callable[[bytes], bytes | None]) -> None:
