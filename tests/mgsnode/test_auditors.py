@@ -59,10 +59,10 @@ def change_tx(home: Path, height: int, index: int) -> None:
         key = chain.height_key(chain.BLOCK, height)
         raw = store.get(key)
         assert raw is not None
-        header, txs = decode(raw, bytes_max=10**6)
+        header, txs = decode(raw, bytes_max=10**6)  # type: ignore[misc]
         bad = bytearray(txs[index])  # type: ignore[index,arg-type]
         bad[-9] ^= 1
-        batch.put(key, encode((header, (*txs[:index], bytes(bad), *txs[index + 1 :]))))  # type: ignore[index,misc]
+        batch.put(key, encode((header, (*txs[:index], bytes(bad), *txs[index + 1 :]))))  # type: ignore[index]
 
 
 def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
