@@ -68,18 +68,19 @@ class _People:
         self._keys.update((tx.body.sender, tx.signatures[0][0]) for tx in txs)
 
     def transfers(self, ledger: Ledger, count: int, time_ms: int) -> list[Transaction]:
-        """So many that could stand in the next block; each of the people pays the one after it."""
+        """So many that could stand in the next block, from as many accounts to as many others."""
         everybody = list(self._keys.items())
         nonces: dict[bytes, int] = {}
+        chain = ledger.genesis.hash  # reckoned each time it is asked for
         made: list[Transaction] = []
         with ledger.view() as view:
             for index in range(self._next, self._next + count):
                 sender, key = everybody[index % len(everybody)]
-                to, _ = everybody[(index + 1) % len(everybody)]
+                to, _ = everybody[(index + len(everybody) // 2) % len(everybody)]
                 nonce = nonces.get(sender, next_nonce(view.account(sender), 0))
                 nonces[sender] = nonce + 1
                 body = Body(
-                    ledger.genesis.hash, sender, 0, nonce, time_ms + _LIFETIME_MS, _FEE_MAX, b"",
+                    chain, sender, 0, nonce, time_ms + _LIFETIME_MS, _FEE_MAX, b"",
                     "dollar_transfer", (((to, 1, "invoice 1"),),),
                 )  # fmt: skip
                 made.append(unsigned(body, (key,)))

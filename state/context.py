@@ -23,7 +23,7 @@ R = TypeVar("R")
 Refusal: TypeAlias = tuple[int, str]
 Fault: TypeAlias = tuple[Refusal, dict[str, Fact]]
 Fields: TypeAlias = tuple[Any, ...]  # checked by the kind's or action's Struct, by position
-Hook: TypeAlias = Callable[..., None]
+Hook: TypeAlias = Callable[..., Any]
 DEV_TIME_LOWEST_MS = 1_000  # a development genesis lowers the lowest bound of times to this
 
 
@@ -274,6 +274,14 @@ class Context:
     def unschedule(self, at_ms: int, object_id: bytes, family: int) -> None:
         """Take back what was scheduled."""
         self.draft.delete(DUE, ((family, at_ms), object_id))
+
+    def fold(self, hook: str, object_id: bytes, record: R, *args: Any) -> R:
+        """As `fire`, for a record that is not written yet: what a call answers is the record from
+        there on, None leaves it as it is.
+        """
+        for call in self.rules.hooks[hook]:
+            record = call(self, object_id, record, *args) or record
+        return record
 
     def fire(self, hook: str, *args: Any) -> None:
         """Call every family that hangs on `hook`, in the order of their numbers."""

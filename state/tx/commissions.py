@@ -45,8 +45,8 @@ from state.tx.orders import (
     Order,
     Shop,
     pay_commission,
-    set_commission,
     shares,
+    with_commission,
 )
 from state.tx.orders import FAMILY_NUMBER as ORDERS
 
@@ -189,11 +189,11 @@ def _use(ctx: Context, sale: Sale, by: int) -> None:
 # The way of a sale ------------------------------------------------------------------------
 
 
-def on_paid(ctx: Context, order_id: bytes, order: Order, shop: Shop) -> None:
-    """Whoever brought the buyer has a claim on this sale."""
+def on_paid(ctx: Context, order_id: bytes, order: Order, shop: Shop) -> Order | None:
+    """Whoever brought the buyer has a claim on this sale; the order as it is then."""
     applying = binding_for_order(ctx, order.buyer, shop.owner, order.shop, order.distributor)
     if applying is None:
-        return
+        return None
     binding, partner = applying
     share_bp = share_under_caps(ctx.draft, binding, order.total)
     recruiter, second_bps = _second(ctx, order, shop, partner)
@@ -203,7 +203,6 @@ def on_paid(ctx: Context, order_id: bytes, order: Order, shop: Shop) -> None:
     )  # fmt: skip
     ctx.draft.put(SALE, order_id, sale)
     _promise_more(ctx, order, sale, promised(share_bp, order.total), partner)
-    set_commission(ctx, order_id, share_bp)
     ctx.involve(binding.distributor)
     ctx.list_under(SALES_OF, binding.distributor, order_id)
     ctx.list_under(SALES_AT, order.shop, order_id)
@@ -211,6 +210,7 @@ def on_paid(ctx: Context, order_id: bytes, order: Order, shop: Shop) -> None:
     for owner in recruiter:
         ctx.list_under(SALES_OF, owner, order_id)
     ctx.emit("sale_referred", order_id, binding.distributor, share_bp)
+    return with_commission(order, share_bp)
 
 
 def _second(

@@ -46,7 +46,7 @@ from state.tx.disputes import (
 )
 from state.tx.gateways import CARRIER, is_listed
 from state.tx.money import check_spend, hold_parts
-from state.tx.payout import cancel, complete, finalise, pay_commission, set_commission
+from state.tx.payout import cancel, complete, finalise, pay_commission, with_commission
 from state.tx.refunds import (
     DUPLICATE_LINE,
     QUANTITY_EXCEEDED,
@@ -148,9 +148,9 @@ __all__ = [
     "Shop",
     "network_fee",
     "pay_commission",
-    "set_commission",
     "shares",
     "terms_now",
+    "with_commission",
 ]  # fmt: skip
 
 TOTAL_TOO_LARGE: Final = (210, "TOTAL_TOO_LARGE")
@@ -210,7 +210,6 @@ def apply_pay(ctx: Context, fields: Fields) -> None:
         False, 0, (),  # is_extended, delivered_ms, carrier
         0, b"", (),  # review_until_ms, reviewed, waiting
     )  # fmt: skip
-    ctx.draft.put(ORDER, order_id, order)
     ctx.draft.put(LINES, order_id, Lines(lines))
     hold_parts(ctx, ctx.sender, FAMILY_NUMBER, order_id, ((ESCROW, total),))
     reserve_units(ctx, wanted)
@@ -219,16 +218,13 @@ def apply_pay(ctx: Context, fields: Fields) -> None:
     ctx.list_under(OF_BUYER, ctx.sender, order_id)
     ctx.list_under(OF_SHOP, shop_id, order_id)
     ctx.emit("order_paid", order_id, shop_id, ctx.sender, total)
-    ctx.fire("paid", order_id, order, shop)  # as they were before anybody hung on
-    _count_paid(ctx, order_id, figures)
+    order = ctx.fold("paid", order_id, order, shop)  # who hangs on may have a claim on it
+    ctx.draft.put(ORDER, order_id, order)
+    _count_paid(ctx, order, figures)
 
 
-def _count_paid(ctx: Context, order_id: bytes, figures: ShopFigures) -> None:
-    """The order in its shop's figures, which have not moved since; the hook said whether anybody
-    brought the buyer.
-    """
-    order = ctx.draft.get(ORDER, order_id)
-    assert order is not None
+def _count_paid(ctx: Context, order: Order, figures: ShopFigures) -> None:
+    """The order in its shop's figures, which have not moved since it was checked."""
     referred = order.total if order.is_referred else 0
     orders, cancelled, completed, final, paid, refunded, referred_paid, *rest = figures
     counted = ShopFigures(

@@ -63,15 +63,13 @@ from state.tx.shops import (
 # The movers of who earns a commission ------------------------------------------------------
 
 
-def set_commission(ctx: Context, order_id: bytes, bps: int) -> None:
-    """A distributor has a claim on this sale; for families that hang on `paid`, in it alone.
+def with_commission(order: Order, bps: int) -> Order:
+    """The order with a distributor's claim on it; for families that hang on `paid`, to answer with.
 
     `bps` of what the shop keeps, as agreed before the sale; 0 makes the sale a referred one too.
     """
-    order = ctx.draft.get(ORDER, order_id)
-    assert order is not None and order_id == ctx.object_id, "only while it is being paid"
     assert 0 <= bps <= COMMISSION_BP_MAX
-    ctx.draft.put(ORDER, order_id, order.but(commission_bp=bps, is_referred=True))
+    return order.but(commission_bp=bps, is_referred=True)
 
 
 def pay_commission(ctx: Context, order_id: bytes, to: bytes, amount: int) -> None:
@@ -139,7 +137,8 @@ def complete(ctx: Context, order_id: bytes, order: Order, shop: Shop) -> None:
         status=COMPLETED, due_ms=due_ms, fee=fee, to_shop=to_shop, completed_ms=ctx.time_ms
     )
     ctx.draft.put(ORDER, order_id, completed)
-    add_figures(ctx, order.shop, completed=1)
+    orders, cancelled, before, *rest = figures_of(ctx.draft, order.shop)
+    ctx.draft.put(FIGURES, order.shop, ShopFigures(orders, cancelled, before + 1, *rest))
     ctx.involve(order.buyer)
     ctx.involve(shop.owner)
     ctx.emit("order_completed", order_id, kept, fee, commission, holdback)

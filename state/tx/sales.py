@@ -50,7 +50,7 @@ class Order(NamedTuple):
     complete_after_ms: int
     return_window_ms: int
     holdback_bp: int
-    commission_bp: int  # 0 unless `set_commission` said otherwise
+    commission_bp: int  # 0 unless `with_commission` said otherwise
     lines: int
     paid_ms: int  # block times, 0 where it has not happened
     shipped_ms: int

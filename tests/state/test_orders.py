@@ -20,8 +20,8 @@ from state.tx.orders import (
     Order,
     network_fee,
     pay_commission,
-    set_commission,
     shares,
+    with_commission,
 )
 from state.tx.payouts import REDEMPTION
 from state.tx.shops import figures_of
@@ -44,8 +44,8 @@ BLANK = Order(
 def referral(bp: int) -> Family:
     """A family as it will come: it sets the commission at payment and takes it when final."""
 
-    def paid(ctx: Any, order_id: bytes, _order: Any, _shop: Any) -> None:
-        set_commission(ctx, order_id, bp)
+    def paid(_ctx: Any, _order_id: bytes, order: Order, _shop: Any) -> Order:
+        return with_commission(order, bp)
 
     def final(ctx: Any, order_id: bytes) -> None:
         amount = held(ctx.draft, FAMILY_NUMBER, order_id, COMMISSION)
