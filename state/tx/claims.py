@@ -38,6 +38,7 @@ from state.tx.rewards import (
 )
 from state.tx.sales import ORDER
 from state.tx.shops import SHOP
+from state.tx.sums import with_more
 from state.tx.tokens import TOKEN_FAMILY, add_token_totals, add_tokens, token_totals_of
 from state.tx.voice import VOICE, VOICE_RESERVE, check_voice, reserve_id
 
@@ -63,7 +64,7 @@ def apply_claim(ctx: Context, fields: Fields) -> None:
     # From here on nothing can fail.
     debt = debt_of(ctx.draft, ctx.sender)
     netted = min(debt, amount)
-    ctx.draft.put(EARNED, (ctx.sender, period), earned.with_more(claimed=amount))
+    ctx.draft.put(EARNED, (ctx.sender, period), with_more(earned, claimed=amount))
     after = mining._replace(claims=mining.claims - amount, claimed=mining.claimed + amount)
     ctx.draft.put(MINING, period, after)
     if netted == debt:

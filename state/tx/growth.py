@@ -24,6 +24,7 @@ from state.context import Context
 from state.draft import Reader
 from state.table import Table, bytes_key, pair_key
 from state.tx.bindings import DAY_MS, FAMILY_NUMBER
+from state.tx.sums import with_more
 
 DOLLAR: Final = 1_000_000
 WINDOW_MS: Final = 360 * DAY_MS
@@ -64,16 +65,6 @@ class Growth(NamedTuple):
     volume: int  # net of refunds, each buyer's up to BUYER_VOLUME_MAX
     gross: int  # what was paid in for the sales that closed
     refunded: int  # of that
-
-    def with_more(self, **more: int) -> Growth:
-        """The same with `more` of some fields."""
-        values = list(self)
-        for name, by in more.items():
-            values[_PLACE[name]] += by
-        return Growth._make(values)
-
-
-_PLACE: Final = {name: place for place, name in enumerate(Growth._fields)}
 
 
 class Regular(NamedTuple):
@@ -133,7 +124,8 @@ def count_sale(
         return 0
     now_ms = ctx.now(FAMILY_NUMBER)
     is_new, buyers, volume = _add_volume(ctx, distributor, buyer, kept) if kept else (False, 0, 0)
-    after = growth.with_more(
+    after = with_more(
+        growth,
         first_final_ms=now_ms if kept and not growth.first_final_ms else 0,
         orders_ever=is_final,
         buyers_ever=is_new,
@@ -157,7 +149,8 @@ def count_refund(
     growth = growth_of(ctx.draft, distributor)
     if in_window:
         is_new, buyers, volume = _add_volume(ctx, distributor, buyer, -amount)
-        after = growth.with_more(
+        after = with_more(
+            growth,
             buyers_ever=is_new,
             volume_ever=-amount,
             refunded_ever=amount,
@@ -167,7 +160,7 @@ def count_refund(
             refunded=amount,
         )
     else:
-        after = growth.with_more(volume_ever=-amount, refunded_ever=amount)
+        after = with_more(growth, volume_ever=-amount, refunded_ever=amount)
     ctx.draft.put(GROWTH, distributor, after)
 
 
@@ -175,7 +168,8 @@ def drop_sale(ctx: Context, distributor: bytes, buyer: bytes, gross: int, kept: 
     """A sale is 360 days old: the window forgets it as it stands now."""
     growth = growth_of(ctx.draft, distributor)
     is_new, buyers, volume = _add_volume(ctx, distributor, buyer, -kept) if kept else (False, 0, 0)
-    after = growth.with_more(
+    after = with_more(
+        growth,
         buyers_ever=is_new,
         orders=-(kept > 0),
         buyers=buyers,

@@ -51,6 +51,7 @@ from state.tx.rewards import (
 )
 from state.tx.sales import FINAL, LINES, ORDER, Order, network_fee
 from state.tx.shops import SHOP
+from state.tx.sums import with_more
 from state.tx.tokens import TOKEN_FAMILY, add_token_totals, token_totals_of
 from state.tx.voice import direct, may_direct, note_purchase, numbered_id, regrant, reserve_voice
 
@@ -104,7 +105,7 @@ def _owner_of(reader: Reader, order: Order) -> bytes:
 
 
 def _add_to_period(ctx: Context, period: int, **more: int) -> None:
-    ctx.draft.put(MINING, period, mining_of(ctx.draft, period).with_more(**more))
+    ctx.draft.put(MINING, period, with_more(mining_of(ctx.draft, period), **more))
 
 
 def lead(ctx: Context, order_id: bytes, author: bytes) -> int:

@@ -196,7 +196,7 @@ def apply_pay(ctx: Context, fields: Fields) -> None:
     order_id = ctx.object_id
     due_ms = ctx.now(FAMILY_NUMBER) + shop.ship_within_ms
     params = ctx.params
-    # By position, in the order of the record: with 34 names this takes three times as long.
+    # By position, in the order of the record: with so many names this takes three times as long.
     order = Order(
         shop_id, ctx.sender, PAID, total,
         0, 0, 0, 0, 0,  # refunded, from_escrow, to_shop, fee, commission

@@ -21,6 +21,7 @@ from state.context import CLOCK, PARAM, Context, ParamSpec, family_ms, pause_of
 from state.draft import Reader
 from state.table import Table, bytes_key, int_key, pair_key
 from state.tx.periods import period_of
+from state.tx.sums import with_more
 from state.tx.tokens import TOKEN_FAMILY, add_token_totals, token_totals_of
 
 BPS: Final = 10_000
@@ -57,16 +58,6 @@ class Mining(NamedTuple):
         """Whether its rates are fixed."""
         return self.claim_until_ms > 0
 
-    def with_more(self, **more: int) -> Mining:
-        """The same with `more` of some fields."""
-        values = list(self)
-        for name, by in more.items():
-            values[_PLACE_OF_SUM[name]] += by
-        return Mining._make(values)
-
-
-_PLACE_OF_SUM: Final = {name: place for place, name in enumerate(Mining._fields)}
-
 
 class Mined(NamedTuple):
     """A final order that counts for mining."""
@@ -90,16 +81,6 @@ class Earned(NamedTuple):
     led_out: int  # of its own orders that name who led to them
     voice: int  # micro-MGS that were directed to it in this period
     claimed: int  # micro-MGS
-
-    def with_more(self, **more: int) -> Earned:
-        """The same with `more` of some fields."""
-        values = list(self)
-        for name, by in more.items():
-            values[_PLACE[name]] += by
-        return Earned._make(values)
-
-
-_PLACE: Final = {name: place for place, name in enumerate(Earned._fields)}
 
 
 class Debt(NamedTuple):
@@ -251,7 +232,7 @@ def change_earned(ctx: Context, account: bytes, period: int, **more: int) -> tup
     claimed too much it owes.
     """
     before = earned_of(ctx.draft, account, period)
-    after = before.with_more(**more)
+    after = with_more(before, **more)
     assert min(after) >= 0, "no more is taken back than was counted"
     mining = mining_of(ctx.draft, period)
     if mining.is_closed:
@@ -269,7 +250,7 @@ def _settle(
         less = 0  # it can claim no less, or nothing any more
     too_much = max(0, after.claimed - entitled_now)
     if less or too_much:
-        ctx.draft.put(MINING, period, mining.with_more(claims=-less, claimed=-too_much))
+        ctx.draft.put(MINING, period, with_more(mining, claims=-less, claimed=-too_much))
     if less:
         add_token_totals(ctx, reserved=-less, pool=less)
     if not too_much:
@@ -278,7 +259,7 @@ def _settle(
     ctx.draft.put(DEBT, account, Debt(owed))
     ctx.involve(account)
     ctx.emit("reward_owed", account, period, too_much, owed)
-    return after.with_more(claimed=-too_much)
+    return with_more(after, claimed=-too_much)
 
 
 def running(ctx: Context) -> int:

@@ -27,6 +27,7 @@ from state.tx.gateways import (
     check_active,
     is_listed,
 )
+from state.tx.sums import with_more
 
 UNKNOWN_SHOP: Final = (201, "UNKNOWN_SHOP")
 NOT_SHOP: Final = (204, "NOT_SHOP")
@@ -104,7 +105,6 @@ SERVED: Final[Table[tuple[bytes, str], Served]] = Table(
     38, "orders/served", Served, pair_key(bytes_key(), text_key())
 )
 NO_FIGURES: Final = ShopFigures(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
-_PLACE: Final = {name: place for place, name in enumerate(ShopFigures._fields)}
 
 
 def figures_of(reader: Reader, shop_id: bytes) -> ShopFigures:
@@ -114,10 +114,7 @@ def figures_of(reader: Reader, shop_id: bytes) -> ShopFigures:
 
 def add_figures(ctx: Context, shop_id: bytes, **more: int) -> None:
     """More of some of a shop's figures, or less."""
-    values = list(figures_of(ctx.draft, shop_id))
-    for name, by in more.items():
-        values[_PLACE[name]] += by
-    ctx.draft.put(FIGURES, shop_id, ShopFigures._make(values))
+    ctx.draft.put(FIGURES, shop_id, with_more(figures_of(ctx.draft, shop_id), **more))
 
 
 def terms_now(reader: Reader, shop: Shop) -> Shop:

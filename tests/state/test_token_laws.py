@@ -21,11 +21,14 @@ from state.tx.rewards import (
     NO_MINING,
     NOTHING,
     Debt,
+    Earned,
     bound_of,
     entitled,
     led_part_of,
+    parts_of,
 )
 from state.tx.sales import FINAL, ORDER
+from state.tx.sums import with_more
 from state.tx.tokens import PURPOSE, TOKEN_TOTALS, UNBONDING
 from state.tx.vesting import VESTING
 from state.tx.voice import VOICE, VOICE_RESERVE, direct, grant_of
@@ -40,6 +43,17 @@ BUYERS = st.sampled_from([ALICE, BOB, CAROL])
 ANYONE = [ALICE, BOB, CAROL, DAVE, SELLER]
 CRUMBS = st.sampled_from([1, 9, 999])  # fees of 1, 1 and 5 micro-dollars: parts round to nothing
 PRICES = st.lists(st.one_of(CRUMBS, st.integers(1, 40 * DOLLAR)), min_size=1, max_size=3)
+
+
+@given(st.lists(st.integers(0, 10**9), min_size=8, max_size=8), st.integers(1, 10**9))
+def test_what_an_account_is_entitled_to_is_the_sum_of_its_parts(sums: list[int], led: int) -> None:
+    """The parts are for readers, the sum for each sale: it looks at roles that are there alone."""
+    rates = NO_MINING._replace(fees=10**9, led=led, offer=10**12, kappa=3 * 10**6)
+    for earned in (
+        Earned(*sums),
+        *(NOTHING._replace(**{name: sums[0]}) for name in NOTHING._fields),
+    ):
+        assert entitled(rates, earned) == sum(parts_of(rates, earned).values())
 
 
 class Rewards(RuleBasedStateMachine):
@@ -254,7 +268,7 @@ def test_a_law_notices_voice_and_claims_that_nothing_covers() -> None:
     assert any("a grant below nothing" in line for line in w.broken_laws())
     w = history()
     key, earned = next(item for item in w.draft.items(EARNED) if item[1].claimed)
-    w.draft.put(EARNED, key, earned.with_more(claimed=1))
+    w.draft.put(EARNED, key, with_more(earned, claimed=1))
     assert any("token/periods" in line for line in w.broken_laws())
     w = history()
     w.draft.put(DEBT, ALICE.address, Debt(0))
